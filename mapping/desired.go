@@ -1,0 +1,185 @@
+package mapping
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Where tells in whose shadow a desired key stands.
+type Where uint8
+
+// The places of desired keys; they add up.
+const (
+	OnDevice Where = 1 << iota
+	OnChannel
+)
+
+// Row says of a desired key where it stands, what it takes and how it is made so.
+type Row struct {
+	Key   string // dotted path in state.desired
+	Where Where
+	parse func(value any) (want any, err string) // err: what is accepted
+	build func(want any) func(*Command)          // what the wish asks of a device
+	name  string                                 // of the command, for logs and metrics
+}
+
+// Wish is one desired value that reported does not match yet.
+type Wish struct {
+	Path  string // dotted path of the key
+	Value any    // as desired
+	Row   *Row   // how it is made so; nil where Err is not
+	Err   *Error // why it can't be
+	want  any
+}
+
+// Command returns what brings the wish about. Once the device has obeyed, the Command's
+// Reported is to be reported: it has the shape, the names and the types of what was desired.
+// It is nil for a wish with an Err.
+func (w Wish) Command() *Command {
+	if w.Row == nil {
+		return nil
+	}
+	c := &Command{Name: w.Row.name, Timeout: defaultTimeout}
+	w.Row.build(w.want)(c)
+	c.Reported = nested(w.Path, w.want)
+	return c
+}
+
+// desiredRows is the table of what can be desired.
+var desiredRows = []Row{
+	{
+		Key: "guard", Where: OnDevice | OnChannel, name: "guard",
+		parse: func(v any) (any, string) {
+			if v == "on" || v == "off" {
+				return v, ""
+			}
+			return nil, `use "on" or "off"`
+		},
+		build: func(want any) func(*Command) { return guardCommand(want == "on") },
+	},
+	{
+		Key: "recording", Where: OnChannel, name: "record",
+		parse: func(v any) (any, string) {
+			if _, ok := v.(bool); ok {
+				return v, ""
+			}
+			return nil, "use true or false"
+		},
+		build: func(want any) func(*Command) { return recordCommand(want == true) },
+	},
+	{
+		Key: "ptz.preset", Where: OnChannel, name: "preset",
+		parse: func(v any) (any, string) {
+			if n, whole := wholeNumber(v); whole && 1 <= n && n <= 255 {
+				return n, ""
+			}
+			return nil, "use a whole number from 1 to 255"
+		},
+		build: func(want any) func(*Command) { return presetCommand("call", want.(int)) },
+	},
+}
+
+// laterRows are desired keys of the contract that this version does not act on.
+var laterRows = []string{
+	"config.alarm_record", "config.alarm_report", "config.basic", "config.mirror", "config.osd", "config.picture_mask",
+	"config.record_plan", "config.video", "home_position", "ptz.pan", "ptz.tilt", "ptz.zoom", "stream",
+	"subscriptions.alarm", "subscriptions.catalog", "subscriptions.position",
+}
+
+// DesiredRows returns the table of what can be desired.
+func DesiredRows() []Row { return slices.Clone(desiredRows) }
+
+// Wishes cuts a delta into wishes, ordered by their paths. What is unknown, ill-typed or in
+// the wrong place is a wish with an Err and harms nothing else.
+func Wishes(delta map[string]any, onChannel bool) []Wish {
+	var wishes []Wish
+	walk(delta, "", onChannel, &wishes)
+	slices.SortFunc(wishes, func(a, b Wish) int { return strings.Compare(a.Path, b.Path) })
+	return wishes
+}
+
+func walk(delta map[string]any, prefix string, onChannel bool, wishes *[]Wish) {
+	for key, value := range delta {
+		path := prefix + key
+		sub, object := value.(map[string]any)
+		switch {
+		case strings.Contains(key, "."): // would pass for a path
+			*wishes = append(*wishes, Wish{Path: path, Value: value, Err: unknownKey(path, onChannel)})
+		case object && isParent(path):
+			walk(sub, path+".", onChannel, wishes)
+		default:
+			*wishes = append(*wishes, wish(path, value, onChannel))
+		}
+	}
+}
+
+// wish looks one key up and reads its value.
+func wish(path string, value any, onChannel bool) Wish {
+	w := Wish{Path: path, Value: value}
+	here := OnDevice
+	if onChannel {
+		here = OnChannel
+	}
+	i := slices.IndexFunc(desiredRows, func(r Row) bool { return r.Key == path })
+	switch {
+	case i < 0 && slices.Contains(laterRows, path):
+		w.Err = Errorf(CodeNotSupported, "%s is not available in this version", path)
+	case i < 0 && isParent(path):
+		w.Err = Errorf(CodeBadRequest, "%s: %s is not accepted; use an object with the keys %s", path, show(value), strings.Join(childrenOf(path), ", "))
+	case i < 0:
+		w.Err = unknownKey(path, onChannel)
+	case desiredRows[i].Where&here == 0:
+		w.Err = Errorf(CodeBadRequest, "%s is not known here; it belongs to the shadow of a channel", path)
+	default:
+		row := &desiredRows[i]
+		want, complaint := row.parse(value)
+		if complaint != "" {
+			w.Err = Errorf(CodeBadRequest, "%s: %s is not accepted; %s", path, show(value), complaint)
+			return w
+		}
+		w.Row, w.want = row, want
+	}
+	return w
+}
+
+func unknownKey(path string, onChannel bool) *Error {
+	here, place := OnDevice, "a device"
+	if onChannel {
+		here, place = OnChannel, "a channel"
+	}
+	var known []string
+	for _, r := range desiredRows {
+		if r.Where&here != 0 {
+			known = append(known, r.Key)
+		}
+	}
+	return Errorf(CodeBadRequest, "%s is unknown; what can be desired of %s: %s", clip(path), place, strings.Join(known, ", "))
+}
+
+// isParent reports whether keys of the table stand below path.
+func isParent(path string) bool { return len(childrenOf(path)) > 0 }
+
+func childrenOf(path string) []string {
+	children := map[string]bool{}
+	for _, r := range desiredRows {
+		if child, below := strings.CutPrefix(r.Key, path+"."); below {
+			children[child] = true
+		}
+	}
+	for _, key := range laterRows {
+		if child, below := strings.CutPrefix(key, path+"."); below {
+			children[child] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(children))
+}
+
+// nested makes of a dotted path the document that has value there.
+func nested(path string, value any) map[string]any {
+	keys := strings.Split(path, ".")
+	for i := len(keys) - 1; i > 0; i-- {
+		value = map[string]any{keys[i]: value}
+	}
+	return map[string]any{keys[0]: value}
+}

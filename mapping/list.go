@@ -1,0 +1,125 @@
+package mapping
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+)
+
+// listNames are the lists of multi-packet answers by the rule for field names, with the
+// fields that tell their items apart.
+var listNames = []struct {
+	list string
+	keys []string
+}{
+	{"channels", []string{"device_id"}},
+	{"presets", []string{"preset_id"}},
+	{"records", []string{"start_time", "end_time", "file_path"}},
+	{"cruise_tracks", []string{"number"}},
+	{"cruise_points", []string{"preset_index"}},
+	{"cards", []string{"id"}},
+}
+
+// List gathers the packets of one answer: in any order, repeated as UDP has them, with a
+// SumNum that may be wrong [GB28181-2022 Annex M].
+type List struct {
+	most    int
+	name    string
+	items   []map[string]any
+	places  map[string]int // of an item's key in items
+	fields  map[string]any // beside the list, of the newest packet
+	sum     int
+	hasSum  bool
+	refused int
+}
+
+// NewList returns an empty list that takes at most this many items.
+func NewList(most int) *List {
+	return &List{most: most, places: make(map[string]int), fields: make(map[string]any)}
+}
+
+// Add takes one packet.
+func (l *List) Add(m *gb28181.Message) {
+	fields := Fields(m)
+	if sum, err := strconv.Atoi(m.Tree.Value("SumNum")); err == nil && sum >= 0 {
+		l.sum, l.hasSum = sum, true
+	}
+	for _, known := range listNames {
+		list, there := fields[known.list]
+		if !there {
+			continue
+		}
+		delete(fields, known.list)
+		l.name = known.list
+		for _, item := range itemsOf(list) {
+			l.addItem(item, known.keys)
+		}
+	}
+	maps.Copy(l.fields, fields)
+}
+
+func (l *List) addItem(item map[string]any, keys []string) {
+	var b strings.Builder
+	for _, k := range keys {
+		b.WriteString(show(item[k]))
+		b.WriteByte(0)
+	}
+	key := b.String()
+	if at, known := l.places[key]; known {
+		l.items[at] = item // sent again, or corrected
+		return
+	}
+	if len(l.items) >= l.most {
+		l.refused++
+		return
+	}
+	l.places[key] = len(l.items)
+	l.items = append(l.items, item)
+}
+
+// Complete reports whether every item has come. Where SumNum is missing, or smaller than
+// what came, nobody can tell: only silence ends such a list.
+func (l *List) Complete() bool {
+	return l.hasSum && l.refused == 0 && len(l.items) == l.sum
+}
+
+// Partial reports whether items are known to be missing.
+func (l *List) Partial() bool {
+	return l.refused > 0 || l.hasSum && len(l.items) < l.sum
+}
+
+// Fields returns what stands beside the items; of a partial list also how much is there.
+func (l *List) Fields() map[string]any {
+	f := maps.Clone(l.fields)
+	if l.Partial() {
+		f["partial"], f["got"] = true, len(l.items)
+		if l.hasSum {
+			f["sum_num"] = l.sum
+		}
+	}
+	if l.refused > 0 {
+		f["refused"] = l.refused
+	}
+	return f
+}
+
+// Items returns the name of the list and what is in it.
+func (l *List) Items() (name string, items []map[string]any) { return l.name, l.items }
+
+func itemsOf(list any) []map[string]any {
+	switch items := list.(type) {
+	case []map[string]any:
+		return items
+	case []any:
+		var out []map[string]any
+		for _, v := range items {
+			if item, ok := v.(map[string]any); ok {
+				out = append(out, item)
+			}
+		}
+		return out
+	}
+	return nil
+}
