@@ -1,0 +1,225 @@
+package fleet
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+)
+
+// ChannelStatus is what a catalogue, or a notification about it, says of a channel.
+type ChannelStatus struct {
+	ID     gb28181.ID
+	Status string // the device's own word
+	Online bool   // what the word means
+	Event  string // ON, OFF, VLOST, DEFECT, ADD, DEL or UPDATE [GB28181-2022 A.2.5.7]; "" in a catalogue
+}
+
+// Channel is a snapshot of what is known of a channel. It is kept as JSON.
+type Channel struct {
+	ID         gb28181.ID
+	Status     string   // the device's own word
+	Online     bool     // what the word means, whatever the device's presence
+	Presence   Presence // of both together
+	Reason     string   // of Presence
+	VanishedAt time.Time
+}
+
+// ChannelChange is a change of a channel's presence that its device told.
+type ChannelChange struct {
+	Channel  Channel
+	Previous Presence
+}
+
+type channelJSON struct {
+	ID         string    `json:"id"`
+	Status     string    `json:"status,omitempty"`
+	Online     bool      `json:"online"`
+	VanishedAt time.Time `json:"vanished_at,omitzero"`
+}
+
+// MarshalJSON writes what the device said; Presence and Reason follow from it.
+func (c Channel) MarshalJSON() ([]byte, error) {
+	return json.Marshal(channelJSON{ID: c.ID.String(), Status: c.Status, Online: c.Online, VanishedAt: c.VanishedAt})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (c *Channel) UnmarshalJSON(b []byte) error {
+	var j channelJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return fmt.Errorf("channel: %w", err)
+	}
+	id, err := gb28181.ParseID(j.ID)
+	if err != nil {
+		return fmt.Errorf("channel: %w", err)
+	}
+	*c = Channel{ID: id, Status: j.Status, Online: j.Online, VanishedAt: j.VanishedAt}
+	return nil
+}
+
+// channel is what its device said of it.
+type channel struct {
+	status     string
+	online     bool
+	vanishedAt time.Time
+}
+
+// channelLocked is the channel as its device's presence makes it.
+func (s *session) channelLocked(id gb28181.ID, ch *channel) Channel {
+	c := Channel{ID: id, Status: ch.status, Online: ch.online, VanishedAt: ch.vanishedAt}
+	switch {
+	case !ch.vanishedAt.IsZero():
+		c.Presence, c.Reason = Offline, ReasonVanished
+	case s.presence != Online:
+		c.Presence, c.Reason = s.presence, s.reason
+	case !ch.online:
+		c.Presence, c.Reason = Offline, ReasonStatus
+	default:
+		c.Presence, c.Reason = Online, s.reason
+	}
+	return c
+}
+
+// ApplyCatalog takes over what device says of its channels and returns whose presence that
+// changes. complete tells that statuses are all there are: who is missing has vanished.
+func (f *Fleet) ApplyCatalog(device gb28181.ID, statuses []ChannelStatus, complete bool) (changes []ChannelChange) {
+	now := time.Now()
+	sh := f.shardOf(device)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s := sh.sessions[device]
+	if s == nil {
+		return nil
+	}
+	if s.channels == nil {
+		s.channels = make(map[gb28181.ID]*channel, len(statuses))
+	}
+	before := make(map[gb28181.ID]Presence, len(statuses))
+	touch := func(id gb28181.ID) {
+		if _, noted := before[id]; noted {
+			return
+		}
+		before[id] = Unknown
+		if ch := s.channels[id]; ch != nil {
+			before[id] = s.channelLocked(id, ch).Presence
+		}
+	}
+	listed := make(map[gb28181.ID]bool, len(statuses))
+	for _, status := range statuses {
+		touch(status.ID)
+		s.applyLocked(status, now)
+		listed[status.ID] = true
+	}
+	if complete {
+		for id, ch := range s.channels {
+			if !listed[id] && ch.vanishedAt.IsZero() {
+				touch(id)
+				ch.vanishedAt = now
+			}
+		}
+	}
+	for id, previous := range before {
+		if ch := s.channels[id]; ch != nil {
+			if c := s.channelLocked(id, ch); c.Presence != previous {
+				changes = append(changes, ChannelChange{Channel: c, Previous: previous})
+			}
+		}
+	}
+	slices.SortFunc(changes, func(a, b ChannelChange) int { return bytes.Compare(a.Channel.ID[:], b.Channel.ID[:]) })
+	return changes
+}
+
+// applyLocked takes over one channel's status.
+func (s *session) applyLocked(status ChannelStatus, now time.Time) {
+	ch := s.channels[status.ID]
+	event := strings.ToUpper(strings.TrimSpace(status.Event))
+	if event == "DEL" {
+		if ch != nil && ch.vanishedAt.IsZero() {
+			ch.vanishedAt = now
+		}
+		return
+	}
+	known := ch != nil
+	if !known {
+		ch = new(channel)
+		s.channels[status.ID] = ch
+	}
+	ch.vanishedAt = time.Time{}
+	switch {
+	case event == "ON":
+		ch.status, ch.online = event, true
+	case event == "OFF" || event == "VLOST" || event == "DEFECT":
+		ch.status, ch.online = event, false
+	case event == "UPDATE" && status.Status == "" && known: // it says nothing of the status
+	default:
+		ch.status, ch.online = status.Status, status.Online
+	}
+}
+
+// Channels returns the channels of device, those that have vanished too, by ID.
+func (f *Fleet) Channels(device gb28181.ID) []Channel {
+	sh := f.shardOf(device)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	s := sh.sessions[device]
+	if s == nil || len(s.channels) == 0 {
+		return nil
+	}
+	list := make([]Channel, 0, len(s.channels))
+	for id, ch := range s.channels {
+		list = append(list, s.channelLocked(id, ch))
+	}
+	slices.SortFunc(list, func(a, b Channel) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	return list
+}
+
+// Channel returns one channel of device, and whether it is known.
+func (f *Fleet) Channel(device, id gb28181.ID) (Channel, bool) {
+	sh := f.shardOf(device)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	if s := sh.sessions[device]; s != nil {
+		if ch := s.channels[id]; ch != nil {
+			return s.channelLocked(id, ch), true
+		}
+	}
+	return Channel{}, false
+}
+
+// ChannelPresence is what a channel's own status and its device's presence make together;
+// Unknown for one that is not known.
+func (f *Fleet) ChannelPresence(device, id gb28181.ID) (Presence, string) {
+	c, _ := f.Channel(device, id)
+	return c.Presence, c.Reason
+}
+
+// Forget drops a channel.
+func (f *Fleet) Forget(device, id gb28181.ID) {
+	sh := f.shardOf(device)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s := sh.sessions[device]; s != nil {
+		delete(s.channels, id)
+	}
+}
+
+// RestoreChannels takes over the channels that an earlier run kept, after Restore.
+func (f *Fleet) RestoreChannels(device gb28181.ID, channels []Channel) {
+	sh := f.shardOf(device)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s := sh.sessions[device]
+	if s == nil {
+		return
+	}
+	if s.channels == nil {
+		s.channels = make(map[gb28181.ID]*channel, len(channels))
+	}
+	for _, c := range channels {
+		s.channels[c.ID] = &channel{status: c.Status, online: c.Online, vanishedAt: c.VanishedAt}
+	}
+}

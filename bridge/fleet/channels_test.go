@@ -1,0 +1,80 @@
+package fleet
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
+)
+
+func told(changes []ChannelChange) string {
+	var s []string
+	for _, c := range changes {
+		s = append(s, fmt.Sprintf("%c %v>%v %s", c.Channel.ID[19], c.Previous, c.Channel.Presence, c.Channel.Reason))
+	}
+	return strings.Join(s, "; ")
+}
+
+func TestChannelIsOnlineWhenItsStatusAndItsDeviceAre(t *testing.T) {
+	f, _ := newFleet(t, testConfig(time.Minute), nil)
+	register(f, cam, home, password, nil)
+	one, two := mustID("34020000001310000001"), mustID("34020000001310000002")
+	on := func(event string) ChannelStatus {
+		return ChannelStatus{ID: one, Status: "ON", Online: true, Event: event}
+	}
+	off := ChannelStatus{ID: two, Status: "OFF"}
+	for i, c := range []struct {
+		statuses []ChannelStatus
+		complete bool
+		want     string
+	}{
+		{[]ChannelStatus{on(""), off}, true, "1 unknown>online registered; 2 unknown>offline status"},
+		{[]ChannelStatus{on("")}, false, ""},
+		{[]ChannelStatus{{ID: one, Event: "VLOST"}}, false, "1 online>offline status"},
+		{[]ChannelStatus{{ID: one, Event: "UPDATE"}}, false, ""},
+		{[]ChannelStatus{{ID: one, Event: "on"}}, false, "1 offline>online registered"},
+		{[]ChannelStatus{{ID: one, Event: "DEL"}}, false, "1 online>offline vanished"},
+		{[]ChannelStatus{on("ADD")}, false, "1 offline>online registered"},
+		{[]ChannelStatus{off}, true, "1 online>offline vanished"},
+		{[]ChannelStatus{on(""), off}, true, "1 offline>online registered"},
+	} {
+		if got := told(f.ApplyCatalog(cam, c.statuses, c.complete)); got != c.want {
+			t.Errorf("step %d: got %q, want %q", i, got, c.want)
+		}
+	}
+	f.ApplyCatalog(cam, []ChannelStatus{{ID: two, Event: "DEL"}}, false)
+	if d, _ := f.Device(cam); d.Channels != 1 || len(f.Channels(cam)) != 2 {
+		t.Errorf("%d there, %d known", d.Channels, len(f.Channels(cam)))
+	}
+	register(f, cam, home, password, func(r *sip.Request) { r.Expires = 0 })
+	if p, reason := f.ChannelPresence(cam, one); p != Offline || reason != ReasonUnregistered {
+		t.Errorf("channel of a device that left: %v %s", p, reason)
+	}
+
+	text, err := json.Marshal(f.Channels(cam))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []Channel
+	if err := json.Unmarshal(text, &list); err != nil {
+		t.Fatal(err)
+	}
+	want := f.Channels(cam)
+	f.Forget(cam, one)
+	f.Forget(cam, two)
+	f.RestoreChannels(cam, list)
+	got := f.Channels(cam)
+	for i := range got {
+		if !got[i].VanishedAt.Equal(want[i].VanishedAt) {
+			t.Errorf("vanished at %v, want %v", got[i].VanishedAt, want[i].VanishedAt)
+		}
+		got[i].VanishedAt, want[i].VanishedAt = time.Time{}, time.Time{}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("restored %+v, want %+v", got, want)
+	}
+}

@@ -1,0 +1,104 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+)
+
+// retryBusy is when a device whose queue is full may try again.
+const retryBusy = 2 * time.Second
+
+// Serve answers r [sip.Handler]: REGISTER and plain keepalives at once, other bodies from a
+// lane.
+func (f *Fleet) Serve(r *sip.Request) sip.Answer {
+	switch r.Method {
+	case "MESSAGE", "NOTIFY":
+		return f.message(r)
+	case "REGISTER":
+		return f.register(r)
+	}
+	return f.refuse(405, refusedMethod)
+}
+
+// message answers a MESSAGE or a NOTIFY, which carry no digest: where they come from tells
+// whose they are.
+func (f *Fleet) message(r *sip.Request) sip.Answer {
+	id, err := gb28181.ParseID(r.FromUser)
+	if err != nil {
+		return f.refuse(403, refusedUnregistered)
+	}
+	now := time.Now()
+	keepalive := len(r.Body) > 0 && gb28181.LooksLikeKeepalive(r.Body)
+	if reason := f.alive(id, r.Path, f.since(now), keepalive); reason != "" {
+		return f.refuse(403, reason)
+	}
+	if keepalive || len(r.Body) == 0 {
+		return sip.Answer{Code: 200}
+	}
+	key := r.TransactionKey()
+	if code, seen := f.recent.Seen(key, now); seen {
+		return sip.Answer{Code: code} // 0 while the first is at work: its answer serves both
+	}
+	if queue := f.enqueue(id, r, key, now); queue != "" {
+		f.recent.Forget(key)
+		f.metrics.dropped.WithLabelValues(queue).Inc()
+		return sip.Answer{Code: 503, RetryAfter: retryBusy}
+	}
+	return sip.Answer{}
+}
+
+// alive takes a sign of life of id, or says why it is none. The first look costs a read
+// lock and one store, and is all that a keepalive needs that changes nothing.
+func (f *Fleet) alive(id gb28181.ID, p sip.Path, now time.Duration, keepalive bool) (refused string) {
+	sh := f.shardOf(id)
+	sh.mu.RLock()
+	s := sh.sessions[id]
+	if s != nil && s.presence == Online && s.hasPath && s.path == p && (s.registered && now < s.expires || s.adopted) {
+		s.lastSeen.Store(int64(now))
+		sh.mu.RUnlock()
+		return ""
+	}
+	sh.mu.RUnlock()
+	return f.aliveAnew(sh, id, p, now, keepalive)
+}
+
+// aliveAnew is alive where something changes.
+func (f *Fleet) aliveAnew(sh *shard, id gb28181.ID, p sip.Path, now time.Duration, keepalive bool) (refused string) {
+	sh.mu.Lock()
+	defer sh.unlockAndTell()
+	s := sh.sessions[id]
+	live := s != nil && f.liveLocked(s, now)
+	switch adopt := f.cfg.AdoptOnKeepalive && keepalive && f.allowed(p.Remote.Addr().Unmap()); {
+	case live && (sameAddress(s.path, p) || s.adopted && adopt):
+	case live:
+		return refusedAddress
+	case !adopt:
+		return refusedUnregistered
+	case s == nil:
+		if f.full() {
+			return refusedLimit
+		}
+		s = f.addLocked(sh, id)
+		s.adopted = true
+	default:
+		s.adopted = true
+	}
+	f.adoptLocked(s, p)
+	s.lastSeen.Store(int64(now))
+	f.changeLocked(sh, s, Online, ReasonKeepalive)
+	return ""
+}
+
+// onceOnly tells what can't be asked for again: it is answered when it is stored.
+func onceOnly(m *gb28181.Message) bool {
+	if m.Root != "Notify" {
+		return false
+	}
+	switch m.CmdType {
+	case "Alarm", "MediaStatus", "UploadSnapShotFinished", "DeviceUpgradeResult", "VideoUploadNotify":
+		return true
+	}
+	return false
+}

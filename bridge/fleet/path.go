@@ -1,0 +1,110 @@
+package fleet
+
+import (
+	"sync"
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+)
+
+// conns knows whose a TCP connection is, for its end. Only changes of a path touch it.
+type conns struct {
+	mu      sync.Mutex                         // guards devices; a shard's lock may be held
+	devices map[uint64]map[gb28181.ID]struct{} // by number of the connection
+}
+
+func (c *conns) join(p sip.Path, id gb28181.ID) {
+	if p.Network != sip.TCP {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.devices[p.Conn] == nil {
+		c.devices[p.Conn] = make(map[gb28181.ID]struct{}, 1)
+	}
+	c.devices[p.Conn][id] = struct{}{}
+}
+
+func (c *conns) leave(p sip.Path, id gb28181.ID) {
+	if p.Network != sip.TCP {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if delete(c.devices[p.Conn], id); len(c.devices[p.Conn]) == 0 {
+		delete(c.devices, p.Conn)
+	}
+}
+
+// close forgets the connection and returns whose it was.
+func (c *conns) close(p sip.Path) map[gb28181.ID]struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ids := c.devices[p.Conn]
+	delete(c.devices, p.Conn)
+	return ids
+}
+
+// sameAddress tells whether a and b have the same IP, whatever the port.
+func sameAddress(a, b sip.Path) bool {
+	return a.Remote.Addr().Unmap() == b.Remote.Addr().Unmap()
+}
+
+// adoptLocked makes p the way to s. The old way stays known if it is another one at the same
+// address: over the other transport, or another connection. Another port of UDP is a NAT
+// that moved, and the old one is dead.
+func (f *Fleet) adoptLocked(s *session, p sip.Path) {
+	if s.hasPath && s.path == p {
+		return
+	}
+	old := s.path
+	keep := s.hasPath && sameAddress(old, p) && (old.Network != p.Network || p.Network == sip.TCP)
+	switch {
+	case keep && old != s.other:
+		if s.other != p {
+			f.conns.leave(s.other, s.id)
+		}
+		s.other = old
+	case !keep:
+		f.conns.leave(old, s.id)
+		if !sameAddress(s.other, p) || s.other == p {
+			f.conns.leave(s.other, s.id)
+			s.other = sip.Path{}
+		}
+	}
+	s.path, s.hasPath = p, true
+	f.conns.join(p, s.id)
+}
+
+// Closed tells that the TCP connection of p has ended: a device that has no other path is
+// not known to be there any more.
+func (f *Fleet) Closed(p sip.Path) {
+	if p.Network != sip.TCP {
+		return
+	}
+	now := f.since(time.Now())
+	for id := range f.conns.close(p) {
+		f.closedFor(id, p, now)
+	}
+}
+
+func (f *Fleet) closedFor(id gb28181.ID, p sip.Path, now time.Duration) {
+	sh := f.shardOf(id)
+	sh.mu.Lock()
+	defer sh.unlockAndTell()
+	s := sh.sessions[id]
+	switch {
+	case s == nil:
+	case s.other.Network == sip.TCP && s.other.Conn == p.Conn:
+		s.other = sip.Path{}
+	case !s.hasPath || s.path.Network != sip.TCP || s.path.Conn != p.Conn:
+	case s.other.Network != 0:
+		s.path, s.other = s.other, sip.Path{}
+	default:
+		s.hasPath = false
+		if s.presence == Online && f.liveLocked(s, now) {
+			f.changeLocked(sh, s, Unknown, ReasonConnectionLost)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+package fleet
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+)
+
+// Record is what must be known of a device after a restart. It is kept as JSON.
+type Record struct {
+	Device       gb28181.ID
+	Registration Registration // the last one
+	Registered   bool         // it was live
+	Adopted      bool         // online by keepalive alone
+	Presence     Presence
+	Reason       string
+	Since        time.Time
+	LastSeen     time.Time
+	Heartbeat    Heartbeat
+	Encoding     gb28181.Encoding
+	Path         sip.Path // where it was heard last
+}
+
+// recordJSON is a Record as it is stored.
+type recordJSON struct {
+	Device     string           `json:"device"`
+	Registered bool             `json:"registered,omitempty"`
+	Adopted    bool             `json:"adopted,omitempty"`
+	At         time.Time        `json:"at,omitzero"`
+	Expires    int              `json:"expires,omitempty"`
+	ExpiresAt  time.Time        `json:"expires_at,omitzero"`
+	From       sip.Path         `json:"from,omitzero"`
+	UserAgent  string           `json:"user_agent,omitempty"`
+	GBVersion  string           `json:"gb_version,omitempty"`
+	Presence   Presence         `json:"presence"`
+	Reason     string           `json:"reason,omitempty"`
+	Since      time.Time        `json:"since,omitzero"`
+	LastSeen   time.Time        `json:"last_seen,omitzero"`
+	Heartbeat  Heartbeat        `json:"heartbeat"`
+	Encoding   gb28181.Encoding `json:"encoding,omitempty"`
+	Path       sip.Path         `json:"path,omitzero"`
+}
+
+// MarshalJSON writes the device by its digits.
+func (r Record) MarshalJSON() ([]byte, error) {
+	g := r.Registration
+	return json.Marshal(recordJSON{
+		Device: r.Device.String(), Registered: r.Registered, Adopted: r.Adopted, At: g.At, Expires: g.Expires,
+		ExpiresAt: g.ExpiresAt, From: g.Path, UserAgent: g.UserAgent, GBVersion: g.GBVersion, Presence: r.Presence,
+		Reason: r.Reason, Since: r.Since, LastSeen: r.LastSeen, Heartbeat: r.Heartbeat, Encoding: r.Encoding, Path: r.Path,
+	})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (r *Record) UnmarshalJSON(b []byte) error {
+	var j recordJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	id, err := gb28181.ParseID(j.Device)
+	if err != nil {
+		return fmt.Errorf("record: device: %w", err)
+	}
+	if j.Presence > Offline {
+		return fmt.Errorf("record of %s: presence %d is not known", id, j.Presence)
+	}
+	*r = Record{
+		Device: id, Registered: j.Registered, Adopted: j.Adopted, Presence: j.Presence, Reason: j.Reason, Since: j.Since,
+		LastSeen: j.LastSeen, Heartbeat: j.Heartbeat, Encoding: j.Encoding, Path: j.Path,
+		Registration: Registration{
+			Device: id, At: j.At, Expires: j.Expires, ExpiresAt: j.ExpiresAt, Path: j.From,
+			UserAgent: j.UserAgent, GBVersion: j.GBVersion,
+		},
+	}
+	return nil
+}
+
+func (f *Fleet) recordLocked(s *session) Record {
+	return Record{
+		Device: s.id, Registration: s.binding, Registered: s.registered, Adopted: s.adopted, Presence: s.presence,
+		Reason: s.reason, Since: s.since, LastSeen: f.epoch.Add(time.Duration(s.lastSeen.Load())),
+		Heartbeat: s.heartbeat, Encoding: s.encoding, Path: s.path,
+	}
+}
+
+// Restore takes over what an earlier run saved, before Run. Registrations live on; who was
+// not offline is unknown until heard, without a word to the Sink, which tells this change
+// once for all. Registrations that have run out meanwhile make their devices offline.
+func (f *Fleet) Restore(records []Record, now time.Time) {
+	for _, r := range records {
+		sh := f.shardOf(r.Device)
+		sh.mu.Lock()
+		if sh.sessions[r.Device] == nil {
+			f.restoreLocked(sh, r, now)
+		}
+		sh.mu.Unlock()
+	}
+}
+
+func (f *Fleet) restoreLocked(sh *shard, r Record, now time.Time) {
+	s := &session{
+		id: r.Device, binding: r.Registration, presence: r.Presence, reason: r.Reason, since: r.Since,
+		encoding: r.Encoding, path: r.Path, heartbeat: r.Heartbeat,
+	}
+	if s.heartbeat.Interval <= 0 || s.heartbeat.Misses <= 0 {
+		s.heartbeat = f.cfg.heartbeat()
+	}
+	s.lastSeen.Store(int64(f.since(r.LastSeen)))
+	left := r.Registration.ExpiresAt.Sub(now)
+	expired := r.Registered && left <= 0
+	s.registered = r.Registered && !expired
+	s.adopted = r.Adopted && f.cfg.AdoptOnKeepalive
+	s.expires = f.since(time.Now()) + left
+	s.hasPath = (s.registered || s.adopted) && s.path.Network == sip.UDP // a TCP connection has ended with us
+	switch {
+	case s.presence == Offline, r.Since.IsZero():
+	case expired:
+		s.presence, s.reason, s.since = Offline, ReasonExpired, now
+	case s.presence == Online || s.reason != ReasonRestarted:
+		s.presence, s.reason, s.since = Unknown, ReasonRestarted, now
+	}
+	if s.presence != r.Presence || s.reason != r.Reason || expired {
+		sh.markLocked(s)
+	}
+	if s.presence == Unknown {
+		s.lastSeen.Store(int64(f.since(now))) // our absence is not the device's
+	}
+	sh.sessions[s.id] = s
+	f.counts[s.presence].Add(1)
+	f.scheduleLocked(sh, s)
+}

@@ -1,0 +1,197 @@
+package fleet
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+)
+
+// What a REGISTER is granted, in seconds.
+const (
+	defaultExpires = 3600
+	minExpires     = 30
+	maxExpires     = 86400
+)
+
+const (
+	gbVersion  = "3.0"           // ours [GB28181-2022 Annex I]
+	retryLimit = time.Minute     // of a device that is one too many [GB28181-2022 7.1 c]
+	forgiven   = time.Minute     // how long a first wrong password is remembered
+	maxWrong   = 256             // wrong passwords remembered in a shard
+	maxText    = 128             // bytes kept of what a device calls itself
+	maxVersion = len("00.00.00") // bytes kept of X-GB-Ver
+)
+
+var callSeed = maphash.MakeSeed()
+
+// attempt is who was wrong from where.
+type attempt struct {
+	id gb28181.ID
+	ip netip.Addr
+}
+
+// register answers a REGISTER [GB28181-2022 9.1].
+func (f *Fleet) register(r *sip.Request) sip.Answer {
+	a := f.bind(r)
+	a.GBVersion = gbVersion // on its responses, success or failure [GB28181-2022 Annex I]
+	return a
+}
+
+func (f *Fleet) bind(r *sip.Request) sip.Answer {
+	id, err := gb28181.ParseID(r.FromUser)
+	if err != nil {
+		return f.refuse(400, refusedID)
+	}
+	ip := r.Path.Remote.Addr().Unmap()
+	if !f.allowed(ip) {
+		return f.refuse(403, refusedNotAllowed)
+	}
+	wall := time.Now()
+	if f.lockout != nil {
+		if after, banned := f.lockout.Banned(ip, id, wall); banned {
+			a := f.refuse(403, refusedBanned)
+			a.RetryAfter = after
+			return a
+		}
+	}
+	password, own := f.passwords[id]
+	if !own {
+		password = f.cfg.Auth.Password
+	}
+	if password == "" {
+		return f.refuse(403, refusedNoPassword) // an empty password is none, not an open door
+	}
+
+	sh := f.shardOf(id)
+	sh.mu.Lock()
+	defer sh.unlockAndTell()
+	s := sh.sessions[id]
+	version := clip(r.GBVersion, maxVersion)
+	var unknown sip.NonceState
+	nonce := &unknown
+	if s != nil {
+		nonce = &s.nonce
+		if version == "" {
+			version = s.binding.GBVersion
+		}
+	}
+	challenge := func(stale bool) sip.Answer {
+		return sip.Answer{Code: 401, Challenges: f.auth.Challenges(id.String(), version >= "3", stale)}
+	}
+	switch f.auth.Verify(r, id.String(), password, nonce, wall) {
+	case sip.OK:
+	case sip.Stale:
+		return challenge(true)
+	case sip.Wrong:
+		f.metrics.refusals.WithLabelValues(refusedCredentials).Inc()
+		if f.lockout != nil {
+			f.lockout.Failed(ip, id, wall)
+		}
+		// The password may have just been changed; devices stop trying for long after a 403.
+		if sh.firstWrongLocked(attempt{id, ip}, f.since(wall)) {
+			return challenge(false)
+		}
+		return sip.Answer{Code: 403}
+	default:
+		return challenge(false)
+	}
+	delete(sh.wrong, attempt{id, ip})
+	if f.lockout != nil {
+		f.lockout.Succeeded(ip, id)
+	}
+	if r.ContactStar || r.Expires == 0 {
+		f.unregisterLocked(sh, s, wall)
+		return sip.Answer{Code: 200}
+	}
+	if s == nil {
+		if f.full() {
+			a := f.refuse(503, refusedLimit)
+			a.RetryAfter = retryLimit
+			f.log.Debug("registration refused: limits.devices reached", "device", id, "limit", f.cfg.MaxDevices)
+			return a
+		}
+		s = f.addLocked(sh, id)
+		s.nonce = unknown
+	}
+	return sip.Answer{Code: 200, Expires: f.registerLocked(sh, s, r, version, wall)}
+}
+
+// registerLocked makes or refreshes the binding of s and returns the seconds granted.
+func (f *Fleet) registerLocked(sh *shard, s *session, r *sip.Request, version string, wall time.Time) int {
+	granted := defaultExpires
+	if r.Expires > 0 {
+		granted = min(max(r.Expires, minExpires), maxExpires)
+	}
+	now := f.since(wall)
+	call := maphash.Bytes(callSeed, r.CallID)
+	fresh := !s.registered || now >= f.expiry(s) || s.presence == Offline || call != s.callID ||
+		s.binding.Path.Network != r.Path.Network || s.binding.Path.Remote != r.Path.Remote
+	if fresh {
+		s.binding = Registration{Device: s.id, At: wall}
+	}
+	b := &s.binding
+	b.Path, b.Expires, b.ExpiresAt = r.Path, granted, wall.Add(time.Duration(granted)*time.Second)
+	b.GBVersion = version
+	if len(r.UserAgent) > 0 {
+		b.UserAgent = clip(r.UserAgent, maxText)
+	}
+	s.callID, s.registered, s.adopted = call, true, false
+	s.expires = now + time.Duration(granted)*time.Second
+	f.adoptLocked(s, r.Path)
+	s.lastSeen.Store(int64(now))
+	sh.markLocked(s)
+	registration := *b
+	sh.facts = append(sh.facts, func() { f.sink.Registered(registration, fresh) })
+	f.changeLocked(sh, s, Online, ReasonRegistered)
+	return granted
+}
+
+// unregisterLocked ends the binding of s, if there is one.
+func (f *Fleet) unregisterLocked(sh *shard, s *session, wall time.Time) {
+	if s == nil || !s.registered && !s.adopted {
+		return
+	}
+	f.unbindLocked(s)
+	sh.markLocked(s)
+	id := s.id
+	sh.facts = append(sh.facts, func() { f.sink.Unregistered(id, wall) })
+	f.changeLocked(sh, s, Offline, ReasonUnregistered)
+}
+
+// firstWrongLocked notes a wrong password and tells whether it is the first in a while.
+func (sh *shard) firstWrongLocked(a attempt, now time.Duration) bool {
+	last, known := sh.wrong[a]
+	if !known && len(sh.wrong) >= maxWrong {
+		for other, at := range sh.wrong {
+			if delete(sh.wrong, other); now-at < forgiven {
+				break // one place is enough: whoever loses it gets a 401 more
+			}
+		}
+	}
+	sh.wrong[a] = now
+	return !known || now-last >= forgiven
+}
+
+func (f *Fleet) allowed(ip netip.Addr) bool {
+	for _, n := range f.allow {
+		if n.Contains(ip) {
+			return true
+		}
+	}
+	return len(f.allow) == 0
+}
+
+// refuse counts and answers.
+func (f *Fleet) refuse(code int, reason string) sip.Answer {
+	f.metrics.refusals.WithLabelValues(reason).Inc()
+	return sip.Answer{Code: code}
+}
+
+// clip copies foreign text, bounded and valid.
+func clip(b []byte, most int) string {
+	return strings.ToValidUTF8(string(b[:min(len(b), most)]), "")
+}

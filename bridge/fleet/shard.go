@@ -1,0 +1,98 @@
+package fleet
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+)
+
+const shardCount = 256
+
+// shard is the one owner of what happens to its devices.
+type shard struct {
+	mu       sync.RWMutex // guards all below; never held across I/O or a call of the Sink
+	sessions map[gb28181.ID]*session
+	wheel    wheel
+	facts    []func() // for the Sink, in order
+	telling  bool     // somebody hands facts over
+	dirty    []*session
+	wrong    map[attempt]time.Duration // the last wrong password; bounded by maxWrong
+}
+
+// session is all that is known of a device. What a keepalive reads and writes stands first
+// and together; a keepalive that changes nothing writes lastSeen alone.
+type session struct {
+	lastSeen   atomic.Int64 // time.Duration since the fleet's epoch
+	expires    time.Duration
+	path       sip.Path
+	presence   Presence
+	registered bool
+	adopted    bool // online by keepalive alone, without a registration
+	hasPath    bool // path can be used: false after a restart or a close, until heard again
+
+	id        gb28181.ID
+	place     place
+	heartbeat Heartbeat
+	reason    string
+	since     time.Time
+	binding   Registration // the last one; live while registered
+	callID    uint64       // hash of the registration's
+	other     sip.Path     // where the device was heard before, of the same address; zero: none
+	nonce     sip.NonceState
+	clients   int // its own MQTT clients
+	encoding  gb28181.Encoding
+	channels  map[gb28181.ID]*channel
+	queued    atomic.Int32 // messages in its lane
+	isDirty   bool
+}
+
+// shardOf spreads devices that count on in their serial or in their centre code.
+func (f *Fleet) shardOf(id gb28181.ID) *shard {
+	h := binary.LittleEndian.Uint64(id[12:])*0x9E3779B97F4A7C15 ^ binary.LittleEndian.Uint64(id[4:])
+	return &f.shards[h*0xBF58476D1CE4E5B9>>56]
+}
+
+// addLocked makes a session for id, which has none.
+func (f *Fleet) addLocked(sh *shard, id gb28181.ID) *session {
+	s := &session{id: id, heartbeat: f.cfg.heartbeat()}
+	sh.sessions[id] = s
+	f.counts[Unknown].Add(1)
+	return s
+}
+
+// full tells that no further device may be known.
+func (f *Fleet) full() bool {
+	return f.cfg.MaxDevices > 0 && f.counts[0].Load()+f.counts[1].Load()+f.counts[2].Load() >= int64(f.cfg.MaxDevices)
+}
+
+// unlockAndTell unlocks sh and hands its facts to the Sink, in order: one goroutine at a
+// time does so, and takes along what others add meanwhile, so the Sink may call back.
+func (sh *shard) unlockAndTell() {
+	if sh.telling {
+		sh.mu.Unlock()
+		return
+	}
+	for len(sh.facts) > 0 {
+		facts := sh.facts
+		sh.facts, sh.telling = nil, true
+		sh.mu.Unlock()
+		for _, tell := range facts {
+			tell()
+		}
+		sh.mu.Lock()
+	}
+	sh.telling = false
+	sh.mu.Unlock()
+}
+
+// markLocked has s saved at the next occasion.
+func (sh *shard) markLocked(s *session) {
+	if !s.isDirty {
+		s.isDirty = true
+		sh.dirty = append(sh.dirty, s)
+	}
+}
