@@ -1,0 +1,111 @@
+package command
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gb2mqtt/gb2mqtt/bridge/guard"
+	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
+	"github.com/gb2mqtt/gb2mqtt/mapping"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+)
+
+const contentType = "Application/MANSCDP+xml" // [GB28181-2022 A.1]
+
+// exchange sends the command and waits for its answer: until ends with the command's
+// timeout, ctx only with who asked or with the Engine.
+func (j *job) exchange(ctx, until context.Context) (Result, *mapping.Error) {
+	e, cmd := j.e, j.cmd
+	tell, open := e.o.Breakers.Enter(until, j.device.String())
+	if open != nil {
+		if e.ending.Err() != nil {
+			return Result{}, errStopping()
+		}
+		return Result{}, errOpen(j.device, open)
+	}
+	p, known := e.o.Directory.Peer(j.device) // it may have moved while the command waited
+	if !known || !p.HasPath {
+		tell(guard.Withdrawn)
+		return Result{}, errNoPath(j.device)
+	}
+	sn, w := e.expect(j.device, j.target, cmd)
+	defer e.forget(j.device, w)
+	moved := e.motions.began(j)
+	resp, err := e.o.Sender.Request(until, p.Path, sip.Outgoing{
+		Method: "MESSAGE", User: j.target, ContentType: contentType,
+		Body: cmd.Encode(sn, j.target, mapping.Peer{Encoding: p.Encoding, GBVersion: p.GBVersion}),
+	})
+	tell(outcome(resp, err))
+	e.motions.sent(j, moved, err == nil && resp.Code >= 300)
+	if err == nil {
+		e.o.Heard(j.device)
+	}
+	if why := j.refused(ctx, resp, err); why != nil && !w.answered() { // the Response may be quicker than a lost 200
+		return Result{}, why
+	}
+	if len(resp.Body) > 0 {
+		// Some devices answer in the 200 itself; what can't be read there was not meant for us.
+		if m, err := gb28181.Decode(resp.Body); err == nil && m.Root == "Response" {
+			w.add(m)
+		}
+	}
+	return j.await(ctx, until, w)
+}
+
+// outcome is what the breaker learns from a request: any final answer but a 408, 480 or 5xx
+// tells that the device lives.
+func outcome(resp sip.Response, err error) guard.Outcome {
+	switch {
+	case errors.Is(err, sip.ErrTimeout), err == nil && resp.Code == 408:
+		return guard.Timeout
+	case errors.Is(err, sip.ErrNoPath), err == nil && (resp.Code == 480 || resp.Code/100 == 5):
+		return guard.Failure
+	case err != nil:
+		return guard.Withdrawn
+	}
+	return guard.Success
+}
+
+// refused turns a SIP answer into the contract's codes; nil for a 2xx.
+func (j *job) refused(ctx context.Context, resp sip.Response, err error) *mapping.Error {
+	switch {
+	case errors.Is(err, sip.ErrTimeout):
+		return mapping.Errorf(mapping.CodeTimeout, "device %s did not answer the SIP request in time", j.device)
+	case errors.Is(err, sip.ErrNoPath):
+		return errNoPath(j.device)
+	case errors.Is(err, sip.ErrClosed):
+		return errStopping()
+	case err != nil && (j.e.ending.Err() != nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
+		return j.gaveUp(ctx, "device %s did not answer the SIP request", j.device)
+	case err != nil:
+		return mapping.Errorf(mapping.CodeInternal, "the request to device %s could not be sent: %v", j.device, err)
+	}
+	code := mapping.CodeDeviceError
+	switch resp.Code {
+	case 404:
+		code = mapping.CodeNotFound
+	case 408:
+		code = mapping.CodeTimeout
+	case 480, 486, 503:
+		code = mapping.CodeUnavailable
+	case 405, 415, 501:
+		code = mapping.CodeNotSupported
+	default:
+		if resp.Code/100 == 2 {
+			return nil
+		}
+	}
+	return mapping.Errorf(code, "device %s answered %d %s", j.device, resp.Code, resp.Reason)
+}
+
+func errStopping() *mapping.Error {
+	return mapping.Errorf(mapping.CodeUnavailable, "the bridge is stopping")
+}
+
+func errNoPath(device gb28181.ID) *mapping.Error {
+	return mapping.Errorf(mapping.CodeUnavailable, "there is no path to device %s; it is reached again once it has registered", device)
+}
+
+func errOpen(device gb28181.ID, open *guard.OpenError) *mapping.Error {
+	return mapping.Errorf(mapping.CodeUnavailable, "device %s: %v", device, open)
+}

@@ -1,0 +1,101 @@
+package command
+
+import (
+	"slices"
+
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+)
+
+// lanes are the commands of one device that are under way or wait: PTZ has a lane of its
+// own, so that no query holds a joystick up. There are none for a device at rest.
+type lanes struct {
+	common, ptz lane
+}
+
+// lane lets so many commands go at a time, in the order in which they came.
+type lane struct {
+	running int
+	busy    []string  // targets of running PTZ commands: one at a time for each camera, for their order is their meaning
+	queue   []*ticket // what waits, the longest first
+}
+
+// ticket is a place in a lane.
+type ticket struct {
+	device gb28181.ID
+	target string
+	ptz    bool
+	ready  chan struct{} // closed when the command may go
+}
+
+// enter queues a command of device; forced ones, the stops of movements, however long the
+// queue is. It returns nil when the queue is full.
+func (e *Engine) enter(device gb28181.ID, target string, ptz, forced bool) *ticket {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	d := e.lanes[device]
+	if d == nil {
+		d = new(lanes)
+	}
+	l := d.of(ptz)
+	t := &ticket{device: device, target: target, ptz: ptz, ready: make(chan struct{})}
+	l.queue = append(l.queue, t)
+	e.metrics.waiting.Inc()
+	e.dispatch(l)
+	if !forced && slices.Contains(l.queue, t) && len(l.queue) > e.cfg.QueuePerDevice {
+		l.queue = l.queue[:len(l.queue)-1]
+		e.metrics.waiting.Dec()
+		return nil
+	}
+	e.lanes[device] = d
+	return t
+}
+
+// leave gives a place up, whether the command went or still waited.
+func (e *Engine) leave(t *ticket) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	d := e.lanes[t.device]
+	l := d.of(t.ptz)
+	if i := slices.Index(l.queue, t); i >= 0 {
+		l.queue = slices.Delete(l.queue, i, i+1)
+		e.metrics.waiting.Dec()
+	} else {
+		l.running--
+		e.metrics.inflight.Dec()
+		if i := slices.Index(l.busy, t.target); t.ptz && i >= 0 {
+			l.busy = slices.Delete(l.busy, i, i+1)
+		}
+		e.dispatch(l)
+	}
+	if d.common.idle() && d.ptz.idle() {
+		delete(e.lanes, t.device)
+	}
+}
+
+// dispatch lets go who may. e.mu is held.
+func (e *Engine) dispatch(l *lane) {
+	for i := 0; i < len(l.queue) && l.running < e.cfg.InflightPerDevice; {
+		t := l.queue[i]
+		if t.ptz && slices.Contains(l.busy, t.target) {
+			i++
+			continue
+		}
+		l.queue = slices.Delete(l.queue, i, i+1)
+		l.running++
+		if t.ptz {
+			l.busy = append(l.busy, t.target)
+		}
+		e.metrics.waiting.Dec()
+		e.metrics.inflight.Inc()
+		close(t.ready)
+	}
+}
+
+func (d *lanes) of(ptz bool) *lane {
+	if ptz {
+		return &d.ptz
+	}
+	return &d.common
+}
+
+func (l *lane) idle() bool { return l.running == 0 && len(l.queue) == 0 }
