@@ -1,0 +1,50 @@
+package shadowsync
+
+// Request is one message on a request topic.
+type Request struct {
+	Topic   string
+	Payload []byte // not kept
+	Client  string // the connection, for the limit of requests in flight; empty: none
+	// Reply, when set, takes the answer instead of the accepted or rejected topic (MQTT 5
+	// response topic). code is 200 or that of the refusal. It must not block.
+	Reply func(payload []byte, code int)
+	// Forbidden, when set, is why the request is refused with 403.
+	Forbidden string
+}
+
+// Handle takes a request and returns true, or false when the topic is not a request topic of
+// the service. It never blocks: what does not fit is answered with 429 at once. Each request
+// gets exactly one answer.
+func (s *Service) Handle(r Request) bool {
+	k, op, ok := ParseTopic(s.cfg.Prefix, r.Topic)
+	if !ok || !op.Request() {
+		return false
+	}
+	j := &job{op: op, key: k, client: true, conn: r.Client, reply: r.Reply}
+	j.refused = s.check(j, r)
+	if refused := s.queue.request(j); refused != nil {
+		j.refused, j.conn = refused, "" // it was never counted
+		s.answerRejected(j)
+	}
+	return true
+}
+
+// check makes the checks that need no document, in the order of device-shadow 9, and fills in
+// what was asked.
+func (s *Service) check(j *job, r Request) (refused *Error) {
+	names := checkNames(j.key)
+	if j.op == OpUpdate {
+		j.request, refused = parseRequest(r.Payload, s.cfg.ClientReported)
+	} else {
+		j.request.token, refused = parseBare(r.Payload)
+	}
+	switch {
+	case r.Forbidden != "":
+		return &Error{403, r.Forbidden}
+	case names != nil:
+		return names
+	case s.cfg.Things == ThingsDevices && s.opts.KnownThing != nil && !s.opts.KnownThing(j.key.Thing):
+		return errNoThing
+	}
+	return refused
+}

@@ -1,0 +1,317 @@
+package shadowsync
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"reflect"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Wish is one desired value that reported does not match yet.
+type Wish struct {
+	Path  string // dotted path of the key below desired: "ptz.preset"
+	Value any
+	Err   *Refusal // set where the key is unknown or its value can't be meant: nothing is tried
+	Act   any      // what the Actuator needs to carry it out
+}
+
+// Refusal tells why a wish did not come true, as reported.errors shows it.
+type Refusal struct {
+	Code    int
+	Message string
+}
+
+// Actuator makes wishes true in the world.
+type Actuator interface {
+	// Ready tells whether thing can be worked on now. When it becomes so, its owner calls
+	// Reconciler.Return.
+	Ready(thing string) bool
+	// Wishes cuts a delta into what can be wished for by itself. Nil for a thing whose
+	// keys mean nothing to it.
+	Wishes(k Key, delta map[string]any) []Wish
+	// Make carries out w and returns what is reported now, in the names and types of the
+	// desired state.
+	Make(ctx context.Context, k Key, w Wish) (reported map[string]any, refusal *Refusal)
+}
+
+// reportedDocuments is what the Reconciler needs of a Service.
+type reportedDocuments interface {
+	Get(k Key) (Document, error)
+	Names(thing string) []string
+	Report(k Key, patch map[string]any, done func(Document, error))
+}
+
+// The back-off of a wish that was refused: it doubles from the first to the last.
+const (
+	firstRetry = 5 * time.Second
+	lastRetry  = 5 * time.Minute
+)
+
+// Reconciler compares desired with reported and works on the difference until there is
+// none. It is level-triggered: a kick says only "look again", so kicks may be lost in a
+// crash and merged in a rush, and the newest desired value alone is ever worked on.
+//
+//	delta ──▶ Kick ──▶ one worker per thing ──▶ Actuator.Make ──▶ Report: reported, or reported.errors
+//	device returned ──▶ Return ──┘      └── back-off: looks again by itself
+//
+// A thing with nothing to do costs nothing: it has no entry, no goroutine, no timer.
+type Reconciler struct {
+	docs  reportedDocuments
+	act   Actuator
+	slots chan struct{} // bounds the things that are worked on at once
+	ctx   context.Context
+	stop  context.CancelFunc
+	work  sync.WaitGroup
+
+	mu     sync.Mutex // guards things and closed; never held across Make or Report
+	things map[string]*thingWork
+	closed bool
+}
+
+// thingWork is what is remembered of a thing while something of it is wished for.
+type thingWork struct {
+	dirty   map[string]bool // shadow names to look at
+	all     bool            // look at every shadow of the thing
+	anew    bool            // forget the back-off first
+	running bool
+	tries   map[tryKey]*try
+	timer   *time.Timer // fires at the earliest retry; nil when none waits
+}
+
+type tryKey struct{ name, path string }
+
+// try is the last refused attempt at a wish.
+type try struct {
+	value any
+	next  time.Time
+	delay time.Duration
+}
+
+// NewReconciler returns a Reconciler that works on at most parallel things at once.
+func NewReconciler(docs reportedDocuments, act Actuator, parallel int) *Reconciler {
+	ctx, stop := context.WithCancel(context.Background())
+	return &Reconciler{
+		docs: docs, act: act, slots: make(chan struct{}, parallel),
+		ctx: ctx, stop: stop, things: make(map[string]*thingWork),
+	}
+}
+
+// Close ends all work and waits for it. Wishes that were not finished are worked on after
+// the next start.
+func (r *Reconciler) Close() {
+	r.mu.Lock()
+	r.closed = true
+	for _, t := range r.things {
+		if t.timer != nil {
+			t.timer.Stop()
+		}
+	}
+	r.mu.Unlock()
+	r.stop()
+	r.work.Wait()
+}
+
+// Kick asks to look at one shadow: its desired or reported state has changed.
+func (r *Reconciler) Kick(k Key) {
+	r.wake(k.Thing, func(t *thingWork) { t.dirty[k.Name] = true })
+}
+
+// Return asks to look at every shadow of a thing that can be worked on again. anew forgets
+// the back-off of what was refused before, as a new registration does.
+func (r *Reconciler) Return(thing string, anew bool) {
+	r.wake(thing, func(t *thingWork) {
+		t.all = true
+		t.anew = t.anew || anew
+	})
+}
+
+func (r *Reconciler) wake(thing string, mark func(*thingWork)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	t := r.things[thing]
+	if t == nil {
+		t = &thingWork{dirty: make(map[string]bool), tries: make(map[tryKey]*try)}
+		r.things[thing] = t
+	}
+	mark(t)
+	if !t.running {
+		t.running = true
+		r.work.Go(func() { r.run(thing, t) })
+	}
+}
+
+// run works on one thing until nothing of it is dirty. It alone touches t.tries' entries.
+func (r *Reconciler) run(thing string, t *thingWork) {
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-r.ctx.Done():
+		return
+	}
+	for {
+		names, more := r.take(thing, t)
+		if !more {
+			return
+		}
+		for _, name := range names {
+			if !r.look(Key{Thing: thing, Name: name}, t) {
+				break // the thing is gone: its return wakes us
+			}
+		}
+	}
+}
+
+// take returns the shadows to look at now. When there are none it ends the run: it sets
+// the timer for the earliest retry or forgets the thing.
+func (r *Reconciler) take(thing string, t *thingWork) (names []string, more bool) {
+	r.mu.Lock()
+	all := t.all
+	if t.anew {
+		clear(t.tries)
+	}
+	t.all, t.anew = false, false
+	for name := range t.dirty {
+		names = append(names, name)
+	}
+	clear(t.dirty)
+	if r.ctx.Err() == nil && (all || len(names) > 0) {
+		r.mu.Unlock()
+		if all {
+			names = append([]string{""}, r.docs.Names(thing)...)
+		}
+		return names, true
+	}
+	defer r.mu.Unlock()
+	t.running = false
+	if t.timer != nil {
+		t.timer.Stop()
+		t.timer = nil
+	}
+	if r.ctx.Err() != nil || len(t.tries) == 0 || !r.act.Ready(thing) {
+		delete(r.things, thing)
+		return nil, false
+	}
+	var earliest time.Time
+	for _, y := range t.tries {
+		if earliest.IsZero() || y.next.Before(earliest) {
+			earliest = y.next
+		}
+	}
+	t.timer = time.AfterFunc(time.Until(earliest), func() { r.Return(thing, false) })
+	return nil, false
+}
+
+// look compares one shadow and works on each wish that is due. It returns false when the
+// thing can't be worked on any more.
+func (r *Reconciler) look(k Key, t *thingWork) bool {
+	doc, err := r.docs.Get(k)
+	if err != nil {
+		return true // no document, no wish; a fault of the store is told by its own writers
+	}
+	if !r.act.Ready(k.Thing) {
+		return false
+	}
+	wishes := r.act.Wishes(k, doc.Delta())
+	errs := make(map[string]any)
+	if told, ok := doc.State.Reported["errors"].(map[string]any); ok {
+		maps.Copy(errs, told) // the document is shared with its other readers
+	}
+	r.settle(k, t, wishes, errs)
+	for _, w := range wishes {
+		if r.ctx.Err() != nil {
+			return false
+		}
+		if w.Err != nil {
+			r.refused(k, errs, w, *w.Err)
+			continue
+		}
+		key := tryKey{k.Name, w.Path}
+		last := t.tries[key]
+		if last != nil && reflect.DeepEqual(last.value, w.Value) && time.Now().Before(last.next) {
+			continue
+		}
+		patch, refusal := r.act.Make(r.ctx, k, w)
+		switch {
+		case refusal == nil:
+			delete(t.tries, key)
+			r.docs.Report(k, withoutErrors(patch, errs, w.Path), nil)
+			delete(errs, w.Path)
+		case !r.act.Ready(k.Thing):
+			return false // it left while we asked: the wish waits for its return
+		default:
+			delay := firstRetry
+			if last != nil && reflect.DeepEqual(last.value, w.Value) {
+				delay = min(2*last.delay, lastRetry)
+			}
+			wait := delay - time.Duration(rand.Int64N(int64(delay)/5)) // jitter: a fleet does not retry in step
+			t.tries[key] = &try{value: w.Value, next: time.Now().Add(wait), delay: delay}
+			r.refused(k, errs, w, *refusal)
+		}
+	}
+	return true
+}
+
+// settle forgets what was refused of wishes that exist no more.
+func (r *Reconciler) settle(k Key, t *thingWork, wishes []Wish, errs map[string]any) {
+	wished := make(map[string]bool, len(wishes))
+	for _, w := range wishes {
+		wished[w.Path] = true
+	}
+	for key := range t.tries {
+		if key.name == k.Name && !wished[key.path] {
+			delete(t.tries, key)
+		}
+	}
+	var gone []string
+	for path := range errs {
+		if !wished[path] {
+			gone = append(gone, path)
+		}
+	}
+	if len(gone) > 0 {
+		r.docs.Report(k, withoutErrors(nil, errs, gone...), nil)
+		for _, path := range gone {
+			delete(errs, path)
+		}
+	}
+}
+
+// refused reports why w is not true, unless that is what is reported already: the same
+// refusal again is no news, and news would wake us again.
+func (r *Reconciler) refused(k Key, errs map[string]any, w Wish, why Refusal) {
+	if told, ok := errs[w.Path].(map[string]any); ok &&
+		fmt.Sprint(told["code"]) == strconv.Itoa(why.Code) && told["message"] == why.Message {
+		return
+	}
+	told := map[string]any{"code": why.Code, "message": why.Message, "at": time.Now().UnixMilli()}
+	errs[w.Path] = told
+	r.docs.Report(k, map[string]any{"errors": map[string]any{w.Path: told}}, nil)
+}
+
+// withoutErrors adds to patch what removes paths from the errors told in errs; the last
+// one takes the whole object with it.
+func withoutErrors(patch, errs map[string]any, paths ...string) map[string]any {
+	out := make(map[string]any, len(patch)+1)
+	maps.Copy(out, patch)
+	gone := make(map[string]any)
+	for _, path := range paths {
+		if _, told := errs[path]; told {
+			gone[path] = nil
+		}
+	}
+	switch {
+	case len(gone) == 0:
+	case len(gone) == len(errs):
+		out["errors"] = nil
+	default:
+		out["errors"] = gone
+	}
+	return out
+}

@@ -1,0 +1,251 @@
+package shadowsync
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/shadowsync/store"
+)
+
+// Bounds of a group. Together with the largest single update it stays below what the store
+// takes as one batch.
+const (
+	maxGroupJobs   = 512
+	maxGroupBytes  = 400 << 10
+	maxOwnDocument = 256 << 10 // bytes of state, for the program's own reports
+	maxText        = 512 << 10 // bytes of state and metadata together
+)
+
+// group is jobs that are committed together.
+type group struct {
+	jobs  []*job
+	batch *store.Batch
+}
+
+func newGroup() *group { return &group{batch: new(store.Batch)} }
+
+func (g *group) full() bool { return len(g.jobs) >= maxGroupJobs || g.batch.Size() >= maxGroupBytes }
+
+// writer applies jobs in their order. While a group is synced the next one is applied on top
+// of it; if the sync fails, both are undone and the second is applied anew.
+type writer struct {
+	s         *Service
+	emit      chan<- []*job
+	committed chan error // the outcome of syncing
+
+	open    *group          // being filled
+	syncing *group          // on its way to the disk; nil: none
+	pending map[Key]*shadow // what the jobs of both made, not durable yet
+}
+
+// run works until ctx has ended and nothing is left.
+func (w *writer) run(ctx context.Context) {
+	w.open = newGroup()
+	ended, ending := ctx.Done(), false
+	for {
+		if w.syncing == nil && len(w.open.jobs) > 0 {
+			w.commit()
+			continue
+		}
+		var wake <-chan struct{}
+		if !w.open.full() {
+			if w.fill() {
+				continue
+			}
+			wake = w.s.queue.wake
+		}
+		if ending && w.syncing == nil {
+			return
+		}
+		select {
+		case <-wake:
+		case err := <-w.committed:
+			w.settle(err)
+		case <-ended:
+			ended, ending = nil, true
+			w.s.queue.close()
+		}
+	}
+}
+
+// fill applies waiting jobs to the open group; it returns false when there are none.
+func (w *writer) fill() bool {
+	taken := w.s.queue.take(min(32, maxGroupJobs-len(w.open.jobs)))
+	for _, j := range taken {
+		w.apply(j)
+	}
+	return len(taken) > 0
+}
+
+// commit hands the open group to the store and opens the next one.
+func (w *writer) commit() {
+	g := w.open
+	w.open = newGroup()
+	if g.batch.Len() == 0 {
+		w.emit <- g.jobs
+		return
+	}
+	w.syncing = g
+	w.s.st.CommitAsync(g.batch, func(err error) { w.committed <- err })
+}
+
+// settle ends the group that was synced.
+func (w *writer) settle(err error) {
+	g := w.syncing
+	w.syncing = nil
+	if err == nil {
+		for _, j := range g.jobs {
+			if j.after != nil {
+				w.s.cache.put(j.key, j.after)
+				if w.pending[j.key] == j.after {
+					delete(w.pending, j.key)
+				}
+			}
+		}
+		w.emit <- g.jobs
+		return
+	}
+	w.s.log.Error("shadows not stored", "updates", g.batch.Len(), "err", err)
+	clear(w.pending)
+	for _, j := range g.jobs {
+		w.undo(j, err)
+	}
+	w.emit <- g.jobs
+	again := w.open.jobs
+	w.open = newGroup()
+	for _, j := range again {
+		w.apply(j)
+	}
+}
+
+// undo makes j a job of a group that was not stored: what it would have changed it has not,
+// and a get looks again.
+func (w *writer) undo(j *job, err error) {
+	if j.refused != nil || j.flushed != nil {
+		return
+	}
+	j.after, j.denied, j.failure = nil, nil, nil
+	if j.op == OpGet {
+		w.decide(j)
+		return
+	}
+	j.denied, j.failure = errInternal, err
+}
+
+// apply puts j into the open group.
+func (w *writer) apply(j *job) {
+	w.open.jobs = append(w.open.jobs, j)
+	j.after, j.denied, j.failure = nil, nil, nil
+	if j.refused != nil || j.flushed != nil {
+		return
+	}
+	w.decide(j)
+	if j.after != nil {
+		w.pending[j.key] = j.after
+		w.write(j)
+	}
+}
+
+// decide finds what comes of j, without writing.
+func (w *writer) decide(j *job) {
+	j.at = time.Now()
+	sh, err := w.lookup(j.key)
+	if err != nil {
+		w.s.log.Error("shadow not read", "thing", j.key.Thing, "shadow", j.key.Name, "err", err)
+		j.denied, j.failure = errInternal, err
+		return
+	}
+	j.before = sh
+	switch {
+	case j.op == OpUpdate && j.client:
+		w.decideUpdate(j)
+	case j.op == OpUpdate:
+		w.decideReport(j)
+	case sh.doc == nil:
+		j.denied, j.failure = noShadow(j.key), ErrNotFound
+	case j.op == OpDelete:
+		j.after = &shadow{last: sh.doc.Version + 1} // the deletion is a version of its own [device-shadow 6]
+	}
+}
+
+func (w *writer) decideUpdate(j *job) {
+	r, prev := &j.request, j.before.doc
+	current := int64(0) // also of a deleted shadow: an old version is a conflict
+	if prev != nil {
+		current = prev.Version
+	}
+	if r.stateNull && !w.s.cfg.ClientReported && prev != nil && prev.State.Reported != nil {
+		j.denied = errForbidden // it would remove what only the bridge may write
+		return
+	}
+	if r.hasVersion && r.version != current {
+		j.denied = errConflict
+		return
+	}
+	d, _, reported := update(prev, r.desired, r.reported, j.before.version()+1, stamp(j.at.Unix()))
+	d.encode(prev, r.desired.given, r.reported.given)
+	grown := prev == nil || d.Size() > prev.Size() // what makes room goes through
+	if d.Size() > w.s.cfg.MaxDocument && grown || len(d.text) > maxText {
+		j.denied = errTooLarge
+		return
+	}
+	j.after, j.reportedChanged = &shadow{doc: d}, reported
+}
+
+func (w *writer) decideReport(j *job) {
+	prev, at, changed := j.before.doc, any(stamp(j.at.Unix())), false
+	d := prev
+	for _, patch := range j.patches {
+		var c bool
+		d, _, c = update(d, section{}, section{given: true, object: patch}, j.before.version()+1, at)
+		changed = changed || c
+	}
+	if !changed || prev != nil && len(j.patches) > 1 && equal(d.State.Reported, prev.State.Reported) {
+		return
+	}
+	d.encode(prev, false, true)
+	if d.Size() > maxOwnDocument || len(d.text) > maxText {
+		j.failure = fmt.Errorf("%w: shadow %s: %d bytes of state; at most %d", ErrTooLarge, j.key, d.Size(), maxOwnDocument)
+		return
+	}
+	j.after, j.reportedChanged = &shadow{doc: d}, true
+}
+
+// write adds to the batch what makes j last.
+func (w *writer) write(j *job) {
+	key := store.Key(store.KindDocument, j.key.Thing, j.key.Name)
+	if j.after.doc != nil {
+		w.open.batch.Set(key, j.after.doc.text)
+		return
+	}
+	w.open.batch.Delete(key)
+	w.open.batch.SetTTL(store.Key(store.KindTombstone, j.key.Thing, j.key.Name), encodeTombstone(j.after.last), tombstoneTTL)
+}
+
+// lookup returns the newest state of k, whether it is durable already or not.
+func (w *writer) lookup(k Key) (*shadow, error) {
+	if sh, ok := w.pending[k]; ok {
+		return sh, nil
+	}
+	if sh, ok := w.s.cache.get(k); ok {
+		return sh, nil
+	}
+	sh, err := w.s.load(k)
+	if err != nil {
+		return nil, err
+	}
+	if sh.doc != nil || sh.last > 0 { // names that nothing is stored of are without number
+		w.s.cache.put(k, sh)
+	}
+	return sh, nil
+}
+
+// noShadow names the shadow that is not there; the classic one by its thing.
+func noShadow(k Key) *Error {
+	name := k.Name
+	if name == "" {
+		name = k.Thing
+	}
+	return &Error{404, "No shadow exists with name: '" + name + "'"}
+}
