@@ -1,0 +1,351 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+)
+
+// The bounds of a link.
+const (
+	firstReconnect = time.Second
+	lastReconnect  = time.Minute
+	linkTimeout    = 10 * time.Second // of connecting, and of what is sent for its acknowledgement
+	maxLinkQueue   = 10000            // messages that wait to be sent
+	linkWindow     = 64               // messages that may wait for their acknowledgement
+)
+
+// LinkStatus is how a link is.
+type LinkStatus struct {
+	Name string
+	Up   bool
+	Err  string // why it is down
+}
+
+// link is the connection to another MQTT server.
+type link struct {
+	b   *Broker
+	cfg Link
+	out *outbox
+	opt *mqtt.ClientOptions
+
+	mu      sync.Mutex // guards what follows; never held across I/O
+	up      bool
+	err     error
+	queue   []Message
+	places  map[string]int  // of retained topics in queue: a newer value takes the place of the older
+	newer   map[string]bool // retained topics published since the birth began; nil when it has ended
+	wake    chan struct{}   // capacity 1
+	unacked int
+}
+
+func newLink(b *Broker, c Link) (*link, error) {
+	l := &link{
+		b: b, cfg: c, out: newOutbox(c.Name, b.opts.Journal, b.log), err: errors.New("not connected yet"),
+		places: make(map[string]int), wake: make(chan struct{}, 1),
+	}
+	address, err := pahoURL(c.URL)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt.links %s: %w", c.Name, err)
+	}
+	conf, err := clientTLS(c.TLS)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt.links %s.tls: %w", c.Name, err)
+	}
+	l.opt = mqtt.NewClientOptions().AddBroker(address).
+		SetClientID(cmp.Or(c.ClientID, defaultClientID(c.Name))).SetUsername(c.Username).SetPassword(c.Password).
+		SetKeepAlive(cmp.Or(c.Keepalive, defaultKeepalive)).SetTLSConfig(conf).
+		SetCleanSession(true).SetAutoReconnect(false).SetConnectTimeout(linkTimeout).SetWriteTimeout(linkTimeout).
+		SetOrderMatters(true).SetProtocolVersion(4)
+	if w := b.opts.Will; w.Topic != "" {
+		l.opt.SetBinaryWill(w.Topic, w.Payload, l.qos(w.QoS), w.Retain)
+	}
+	return l, nil
+}
+
+// pahoURL gives a URL the scheme that paho knows.
+func pahoURL(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "", err
+	}
+	switch u.Scheme {
+	case "mqtt":
+		u.Scheme = "tcp"
+	case "mqtts":
+		u.Scheme = "ssl"
+	}
+	return u.String(), nil
+}
+
+func clientTLS(c LinkTLS) (*tls.Config, error) {
+	conf := &tls.Config{ServerName: c.ServerName, InsecureSkipVerify: c.Insecure, MinVersion: tls.VersionTLS12}
+	var err error
+	if c.CA != "" {
+		if conf.RootCAs, err = readCA(c.CA); err != nil {
+			return nil, err
+		}
+	}
+	if c.Cert != "" {
+		cert, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, err
+		}
+		conf.Certificates = []tls.Certificate{cert}
+	}
+	return conf, nil
+}
+
+func defaultClientID(link string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "host"
+	}
+	return "gb2mqtt-" + host + "-" + link
+}
+
+// qos is the highest that the link may use, at most q.
+func (l *link) qos(q byte) byte {
+	if l.cfg.QoS != nil {
+		return min(q, byte(*l.cfg.QoS))
+	}
+	return min(q, 1)
+}
+
+func (l *link) status() LinkStatus {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := LinkStatus{Name: l.cfg.Name, Up: l.up}
+	if !l.up {
+		s.Err = l.err.Error()
+	}
+	return s
+}
+
+// run connects again and again until ctx ends, with a back-off that no two bridges share.
+func (l *link) run(ctx context.Context) {
+	l.b.metrics.linkUp.WithLabelValues(l.cfg.Name).Set(0)
+	delay := firstReconnect
+	for ctx.Err() == nil {
+		begun := time.Now()
+		err := l.session(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(begun) > lastReconnect {
+			delay = firstReconnect
+		}
+		l.down(err)
+		l.b.log.Warn("MQTT link down", "link", l.cfg.Name, "url", l.cfg.URL, "err", err, "retry_in", delay)
+		select {
+		case <-ctx.Done():
+		case <-time.After(delay/2 + rand.N(delay/2+1)):
+		}
+		delay = min(2*delay, lastReconnect)
+	}
+}
+
+func (l *link) down(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// What waits is not lost: retained state comes with the next birth, events are in the journal.
+	l.b.metrics.linkLost.WithLabelValues(l.cfg.Name).Add(float64(len(l.queue)))
+	l.up, l.err, l.queue, l.unacked = false, err, nil, 0
+	clear(l.places)
+	l.b.metrics.linkUp.WithLabelValues(l.cfg.Name).Set(0)
+}
+
+// session is one connection, from connecting to its end.
+func (l *link) session(ctx context.Context) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	opt := *l.opt
+	opt.SetConnectionLostHandler(func(_ mqtt.Client, err error) { end(fmt.Errorf("connection lost: %w", err)) })
+	client := mqtt.NewClient(&opt)
+	if err := await(ctx, client.Connect()); err != nil {
+		client.Disconnect(0)
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer client.Disconnect(uint(lastWords / time.Millisecond))
+	for _, f := range l.b.opts.Filters {
+		if err := await(ctx, client.Subscribe(f, l.qos(1), l.receive)); err != nil {
+			return fmt.Errorf("subscribe to %s: %w", f, err)
+		}
+	}
+	l.mu.Lock()
+	l.up, l.newer = true, make(map[string]bool)
+	l.mu.Unlock()
+	l.b.metrics.linkUp.WithLabelValues(l.cfg.Name).Set(1)
+	l.b.log.Info("MQTT link up", "link", l.cfg.Name, "url", l.cfg.URL)
+
+	var work sync.WaitGroup
+	defer work.Wait()
+	if l.b.opts.Birth != nil {
+		work.Go(func() {
+			l.b.opts.Birth(l.cfg.Name, func(m Message) { l.bear(ctx, m) })
+			l.mu.Lock()
+			l.newer = nil
+			l.mu.Unlock()
+		})
+	}
+	work.Go(func() {
+		// What was stored while the link was down goes out before what happens now is stored.
+		err := l.out.drain(ctx, func(ctx context.Context, m Message, taken func()) error {
+			if err := await(ctx, client.Publish(m.Topic, l.qos(m.QoS), false, m.Payload)); err != nil {
+				return err
+			}
+			taken()
+			return nil
+		})
+		if err != nil {
+			end(err)
+		}
+	})
+	work.Go(func() { end(l.send(ctx, client)) })
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// await waits for a token of paho.
+func await(ctx context.Context, t mqtt.Token) error {
+	select {
+	case <-t.Done():
+		return t.Error()
+	case <-time.After(linkTimeout):
+		return fmt.Errorf("no answer within %v", linkTimeout)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// receive takes what comes over the link: requests alone are for us.
+func (l *link) receive(_ mqtt.Client, m mqtt.Message) {
+	if l.b.classify(m.Topic()) == Request {
+		l.b.handle(&Incoming{Topic: m.Topic(), Payload: m.Payload(), QoS: m.Qos(), Retain: m.Retained(), Link: l.cfg.Name})
+	}
+}
+
+// publish puts m into the queue while the link is up.
+func (l *link) publish(m Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m.Retain && l.newer != nil {
+		l.newer[m.Topic] = true
+	}
+	l.enqueueLocked(m)
+}
+
+func (l *link) enqueueLocked(m Message) {
+	if !l.up {
+		l.b.metrics.linkLost.WithLabelValues(l.cfg.Name).Inc()
+		return
+	}
+	if m.Retain {
+		if at, waits := l.places[m.Topic]; waits {
+			l.queue[at] = m
+			return
+		}
+	}
+	if len(l.queue) >= maxLinkQueue && !m.Retain {
+		l.b.metrics.linkLost.WithLabelValues(l.cfg.Name).Inc()
+		return
+	}
+	if m.Retain {
+		l.places[m.Topic] = len(l.queue)
+	}
+	l.queue = append(l.queue, m)
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// bear publishes a part of the birth, unless a newer value was published since it began. It
+// waits while the queue is long.
+func (l *link) bear(ctx context.Context, m Message) {
+	for ctx.Err() == nil {
+		l.mu.Lock()
+		if len(l.queue) < maxLinkQueue/2 {
+			if !l.newer[m.Topic] {
+				l.enqueueLocked(m)
+			}
+			l.mu.Unlock()
+			return
+		}
+		l.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-time.After(settleTime):
+		}
+	}
+}
+
+// send works the queue off, with at most linkWindow messages unacknowledged.
+func (l *link) send(ctx context.Context, client mqtt.Client) error {
+	tokens := make(chan mqtt.Token, linkWindow)
+	acked := make(chan error, 1)
+	go func() {
+		defer close(acked)
+		for t := range tokens {
+			if err := await(ctx, t); err != nil {
+				acked <- err
+				return
+			}
+			l.mu.Lock()
+			l.unacked--
+			l.mu.Unlock()
+		}
+	}()
+	defer func() { close(tokens); <-acked }()
+	for {
+		l.mu.Lock()
+		batch := l.queue
+		l.queue = nil
+		l.unacked += len(batch)
+		clear(l.places)
+		l.mu.Unlock()
+		for _, m := range batch {
+			select {
+			case tokens <- client.Publish(m.Topic, l.qos(m.QoS), m.Retain, m.Payload):
+			case err := <-acked:
+				return err
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		select {
+		case <-l.wake:
+		case err := <-acked:
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// flush waits until everything was acknowledged, while the link is up.
+func (l *link) flush(ctx context.Context) error {
+	for {
+		l.mu.Lock()
+		left := len(l.queue) + l.unacked
+		up := l.up
+		l.mu.Unlock()
+		if !up || left == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("flush link %s: %d messages not acknowledged: %w", l.cfg.Name, left, ctx.Err())
+		case <-time.After(settleTime):
+		}
+	}
+}
