@@ -1,0 +1,219 @@
+// Package bridge starts and stops the rooms in order and routes facts and wishes between
+// them.
+//
+//	camera ─SIP─▶ sip ─▶ fleet ─facts─▶ Bridge ─reports─▶ shadowsync ─documents─▶ broker ─MQTT─▶ rule engine, cloud
+//	                ▲                                                                │
+//	                └──── command ◀──── desired state, cmd/… ◀──────────────────────┘
+//
+// It decides nothing by itself: each decision is made in the room that owns it.
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/bridge/command"
+	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
+	"github.com/gb2mqtt/gb2mqtt/bridge/guard"
+	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
+	"github.com/gb2mqtt/gb2mqtt/broker"
+	"github.com/gb2mqtt/gb2mqtt/shadowsync"
+	"github.com/gb2mqtt/gb2mqtt/shadowsync/store"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// stopTimeout bounds a clean stop; what has not ended by then is left to the process' end.
+const stopTimeout = 4500 * time.Millisecond
+
+// reconcileParallel bounds the devices whose desired state is worked on at once.
+const reconcileParallel = 256
+
+// Bridge is the whole product between its configuration and its sockets.
+type Bridge struct {
+	cfg     Config
+	log     *slog.Logger
+	reg     *prometheus.Registry
+	metrics *metrics
+	topics  topics
+	started time.Time
+
+	store         *store.Store
+	registrations *registrations
+	shadows       *shadowsync.Service
+	reconciler    *shadowsync.Reconciler
+	broker        *broker.Broker
+	breakers      *guard.Breakers
+	lockout       *guard.Lockout
+	fleet         *fleet.Fleet
+	endpoint      *sip.Endpoint
+	commands      *command.Engine
+	recovery      *recovery
+	info          *info
+	http          *httpServer // nil where http.listen is empty
+}
+
+// Addresses are those that a running bridge is reached at.
+type Addresses struct {
+	SIP  []string // udp://host:port, tcp://host:port
+	MQTT []string // tcp://host:port, ws://host:port; none without the embedded broker
+	HTTP string   // http://host:port, or ""
+	// GeneratedPassword is the SIP password that was made up because none is set, else "".
+	GeneratedPassword string
+}
+
+// Run serves until ctx ends, then stops within 5 s: it returns nil after a clean stop, and
+// what went wrong where something did. ready is called once everything serves.
+func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Addresses)) (err error) {
+	generated := ""
+	if cfg.Fleet.Auth.Password == "" {
+		if generated, err = generatedPassword(cfg.Store.Path); err != nil {
+			return err
+		}
+		cfg.Fleet.Auth.Password = generated
+	}
+	b := &Bridge{
+		cfg: cfg, log: log, reg: prometheus.NewRegistry(),
+		topics: topics{prefix: cfg.TopicPrefix}, started: time.Now(),
+	}
+	b.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if b.store, err = store.Open(cfg.Store, log, b.reg); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.store.Close()) }()
+	if err := b.build(); err != nil {
+		return err
+	}
+	addresses, err := b.listen()
+	if err != nil {
+		return err
+	}
+	addresses.GeneratedPassword = generated
+	return b.serve(ctx, func() { ready(addresses) })
+}
+
+// build makes the rooms and ties them together; nothing runs yet.
+func (b *Bridge) build() (err error) {
+	b.registrations = &registrations{store: b.store, log: b.log}
+	b.info = newInfo(func() { b.broker.Publish(b.infoMessage()) })
+	b.recovery = newRecovery(b.cfg.RecoveryRate, b.bringUpToDate)
+	b.metrics = newMetrics(b.reg, b.recovery.Len)
+	b.breakers, err = guard.NewBreakers(guard.BreakerOptions{OnChange: b.breakerChanged, Probe: b.probe, Registerer: b.reg})
+	if err != nil {
+		return err
+	}
+	if b.lockout, err = guard.NewLockout(b.cfg.Guard.Lockout, b.reg); err != nil {
+		return err
+	}
+	b.fleet, err = fleet.New(b.cfg.Fleet, fleet.Options{Sink: b, Lockout: b.lockout, Log: b.log, Registerer: b.reg})
+	if err != nil {
+		return err
+	}
+	if b.endpoint, err = sip.New(b.cfg.SIP, b.fleet, b.log, b.reg); err != nil {
+		return err
+	}
+	b.commands, err = command.New(b.cfg.Command, command.Options{
+		Sender: b.endpoint, Directory: directory{b}, Breakers: b.breakers, Heard: b.fleet.Heard, Log: b.log, Registerer: b.reg,
+	})
+	if err != nil {
+		return err
+	}
+	if b.broker, err = broker.New(b.cfg.MQTT, broker.Options{
+		Log: b.log, Registerer: b.reg, Classify: b.classify, Journal: b.store.Journal(),
+		Will: b.topics.stateOf("offline"), Birth: b.birth, OnClient: b.mqttClient,
+		Filters: append(b.topics.commandFilters(), shadowsync.RequestFilters(b.cfg.Shadow.Prefix)...),
+	}); err != nil {
+		return err
+	}
+	b.broker.Handle(b.incoming)
+	b.shadows, err = shadowsync.New(b.cfg.Shadow, b.store, shadowPublisher{b.broker}, shadowsync.Options{
+		Log: b.log, Registerer: b.reg, KnownThing: b.knownThing,
+	})
+	if err != nil {
+		return err
+	}
+	b.shadows.Observe(b)
+	b.reconciler = shadowsync.NewReconciler(b.shadows, actuator{b}, reconcileParallel)
+	return nil
+}
+
+// listen opens every socket, so that what can't be had is told before anything runs.
+func (b *Bridge) listen() (a Addresses, err error) {
+	if err := b.endpoint.Listen(); err != nil {
+		return a, err
+	}
+	if err := b.broker.Listen(); err != nil {
+		return a, err
+	}
+	if b.cfg.HTTPListen != "" {
+		if b.http, err = listenHTTP(b.cfg.HTTPListen, b.cfg.PProf, b.reg, b.failing); err != nil {
+			return a, err
+		}
+		a.HTTP = "http://" + b.http.listener.Addr().String()
+	}
+	for _, bound := range b.endpoint.Addrs() {
+		a.SIP = append(a.SIP, fmt.Sprintf("%s://%s", bound.Network, bound.Addr))
+	}
+	a.MQTT = b.broker.Addrs()
+	return a, nil
+}
+
+// serve runs the rooms until ctx ends or one of them fails, and stops them in the order of
+// the data: SIP first, the broker and the store last.
+func (b *Bridge) serve(ctx context.Context, ready func()) error {
+	asked := ctx // ends when the bridge is told to stop
+	ctx, fail := context.WithCancelCause(asked)
+	defer fail(nil)
+	start := func(name string, run func(context.Context) error) *room {
+		return startRoom(name, b.log, run, fail)
+	}
+	shadows := start("shadow service", b.shadows.Run)
+	if err := b.restore(ctx); err != nil {
+		fail(err)
+	}
+	mqtt := start("MQTT", b.broker.Run)
+	b.publishRetained(b.broker.Publish)
+	// In the order in which they stop: commands end while SIP still runs, so that moving
+	// cameras are told to stop; the fleet ends after SIP, so that nothing comes in behind it.
+	rooms := []*room{
+		start("recovery", b.recovery.Run),
+		start("commands", b.commands.Run),
+		start("SIP", b.endpoint.Run),
+		start("fleet", b.fleet.Run),
+		start("breakers", b.breakers.Run),
+		start("info", b.info.Run),
+		start("janitor", b.janitor),
+	}
+	if b.http != nil {
+		rooms = append(rooms, start("HTTP", b.http.Run))
+	}
+	if ctx.Err() == nil {
+		ready()
+	}
+	<-ctx.Done()
+
+	stopping, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	var errs []error
+	if asked.Err() == nil {
+		errs = append(errs, context.Cause(ctx)) // nobody told it to: a room failed
+	}
+	b.reconciler.Close()
+	for _, r := range rooms {
+		errs = append(errs, r.end(stopping))
+	}
+	errs = append(errs, shadows.end(stopping))
+	b.broker.Publish(b.topics.stateOf("offline"))
+	errs = append(errs, b.broker.Flush(stopping), mqtt.end(stopping))
+	return errors.Join(errs...)
+}
+
+// shadowPublisher gives the shadow service the broker: QoS 1, never retained.
+type shadowPublisher struct{ broker *broker.Broker }
+
+func (p shadowPublisher) Publish(topic string, payload []byte) {
+	p.broker.Publish(broker.Message{Topic: topic, Payload: payload, QoS: 1})
+}

@@ -1,0 +1,167 @@
+package bridge
+
+import (
+	"context"
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/bridge/command"
+	"github.com/gb2mqtt/gb2mqtt/broker"
+	"github.com/gb2mqtt/gb2mqtt/mapping"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+	"github.com/gb2mqtt/gb2mqtt/shadowsync"
+)
+
+// incoming takes what a client asks for: a shadow request or a command. It runs on the
+// client's goroutine and never waits for a device.
+func (b *Bridge) incoming(in *broker.Incoming) {
+	if c, ok := b.topics.parseCommand(in.Topic); ok {
+		b.command(in, c)
+		return
+	}
+	request := shadowsync.Request{
+		Topic: in.Topic, Payload: in.Payload, Client: in.Client, Forbidden: in.Refused,
+	}
+	if in.HasReply && in.Refused == "" {
+		request.Reply = in.Reply
+	}
+	b.shadows.Handle(request)
+}
+
+// command answers one command with exactly one of accepted and rejected.
+func (b *Bridge) command(in *broker.Incoming, c commandTopic) {
+	answer := &commandAnswer{bridge: b, in: in, topic: c, token: mapping.TokenOf(in.Payload)}
+	if why := b.refusal(in, c); why != nil {
+		answer.reject(why)
+		return
+	}
+	cmd, why := mapping.ParseCommand(c.name, !c.channel.IsZero(), in.Payload)
+	if why != nil {
+		answer.reject(why)
+		return
+	}
+	target := c.device
+	if !c.channel.IsZero() {
+		target = c.channel
+	}
+	b.commands.Start(c.device, target.String(), cmd, func(r command.Result, why *mapping.Error) {
+		if why != nil {
+			answer.reject(why)
+			return
+		}
+		b.obeyed(c.device, target, cmd, r)
+		answer.accept(r.Fields)
+	})
+}
+
+// refusal tells why a command is not even looked at.
+func (b *Bridge) refusal(in *broker.Incoming, c commandTopic) *mapping.Error {
+	switch {
+	case in.Retain:
+		return &mapping.Error{Code: 409, Message: "a retained command is refused: it would run again at every start; publish it without the retain flag"}
+	case in.Refused != "":
+		return &mapping.Error{Code: 403, Message: in.Refused}
+	}
+	if _, known := b.fleet.Device(c.device); !known {
+		return &mapping.Error{Code: 404, Message: "device " + c.device.String() + " has never registered here"}
+	}
+	if !c.channel.IsZero() && c.channel != c.device {
+		channels := b.fleet.Channels(c.device)
+		if _, there := b.fleet.Channel(c.device, c.channel); !there && len(channels) > 0 {
+			return &mapping.Error{Code: 404, Message: "device " + c.device.String() + " has no channel " + c.channel.String() +
+				" in its catalogue; ask for it anew with the command catalog"}
+		}
+	}
+	return nil
+}
+
+// obeyed shows in the shadow what a device has done, where a desired key has a name for it.
+func (b *Bridge) obeyed(device, target gb28181.ID, cmd *mapping.Command, r command.Result) {
+	if cmd.Reported != nil {
+		b.shadows.Report(b.keyOf(device, target.String()), cmd.Reported, nil)
+	}
+	if cmd.CmdType == "Catalog" && !r.Partial {
+		b.catalogComplete(device, r.Messages)
+	}
+}
+
+// catalogComplete takes a whole answer to our own query as the truth about what is there.
+func (b *Bridge) catalogComplete(device gb28181.ID, packets []*gb28181.Message) {
+	var items []gb28181.CatalogItem
+	for _, m := range packets {
+		if page, ok := m.Body.(*gb28181.Catalog); ok {
+			items = append(items, page.Items...)
+		}
+	}
+	b.applyCatalog(device, items, true)
+}
+
+// commandAnswer carries the one answer of a command to where it belongs.
+type commandAnswer struct {
+	bridge *Bridge
+	in     *broker.Incoming
+	topic  commandTopic
+	token  string
+}
+
+func (a *commandAnswer) accept(result map[string]any) {
+	if result == nil {
+		result = map[string]any{}
+	}
+	a.send("accepted", 200, map[string]any{"result": result})
+}
+
+func (a *commandAnswer) reject(why *mapping.Error) {
+	a.send("rejected", why.Code, map[string]any{"code": why.Code, "message": why.Message})
+}
+
+func (a *commandAnswer) send(kind string, code int, body map[string]any) {
+	body["timestamp"] = time.Now().Unix()
+	if a.token != "" {
+		body["clientToken"] = a.token
+	}
+	a.bridge.metrics.answered(code)
+	if a.in.HasReply && a.in.Refused == "" {
+		a.in.Reply(mustJSON(body), code)
+		return
+	}
+	a.bridge.broker.Publish(broker.Message{Topic: a.bridge.topics.answer(a.topic, kind), Payload: mustJSON(body), QoS: 1})
+}
+
+// ask has the bridge itself ask a device something, and waits for the answer.
+func (b *Bridge) ask(ctx context.Context, device gb28181.ID, name string) (command.Result, error) {
+	cmd, why := mapping.ParseCommand(name, false, nil)
+	if why != nil {
+		return command.Result{}, why
+	}
+	r, why := b.commands.Do(ctx, device, device.String(), cmd)
+	if why != nil {
+		return r, why
+	}
+	b.obeyed(device, device, cmd, r)
+	return r, nil
+}
+
+// bringUpToDate asks a device that returned what the configuration names. The first
+// question that is not answered ends it: all are asked again after a while.
+func (b *Bridge) bringUpToDate(ctx context.Context, device gb28181.ID) error {
+	for _, name := range b.cfg.OnRegister {
+		if err := b.recovery.limit.Wait(ctx); err != nil {
+			return err
+		}
+		if _, err := b.ask(ctx, device, name); err != nil {
+			b.log.Debug("device not brought up to date yet", "device", device, "cmd", name, "err", err)
+			return err
+		}
+	}
+	return nil
+}
+
+// confirmAlarm sends the platform's Response to an alarm. A camera that misses it repeats
+// the alarm, so it is sent once.
+func (b *Bridge) confirmAlarm(device gb28181.ID, sn int64, subject string) {
+	b.commands.Start(device, subject, mapping.AlarmConfirmation(int(sn)), func(_ command.Result, why *mapping.Error) {
+		if why != nil {
+			b.log.Debug("alarm not confirmed", "device", device, "err", why)
+		}
+	})
+}

@@ -1,0 +1,102 @@
+package bridge
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+	"github.com/gb2mqtt/gb2mqtt/shadowsync/store"
+)
+
+// channelsPerCommit keeps the rows of a large catalogue within one transaction of the store.
+const channelsPerCommit = 1000
+
+// registrations keeps in the store what the fleet must know again after a restart: who is
+// registered how, and which channels each device has, a row each.
+type registrations struct {
+	store *store.Store
+	log   *slog.Logger
+}
+
+// save keeps records. It does not wait: a registration that a crash takes away costs its
+// camera one REGISTER more.
+func (r *registrations) save(records []fleet.Record) {
+	batch := new(store.Batch)
+	for _, rec := range records {
+		batch.Set(store.Key(store.KindRegistration, rec.Device.String()), mustJSON(rec))
+	}
+	r.store.CommitAsync(batch, func(err error) {
+		if err != nil {
+			r.log.Error("registrations not stored; they live in memory until they change again", "devices", len(records), "err", err)
+		}
+	})
+}
+
+// saveChannels keeps the channels of a device that have changed.
+func (r *registrations) saveChannels(device gb28181.ID, channels []fleet.Channel) {
+	for part := range slices.Chunk(channels, channelsPerCommit) {
+		batch := new(store.Batch)
+		for _, ch := range part {
+			batch.Set(channelKey(device, ch.ID), mustJSON(ch))
+		}
+		r.commitChannels(device, batch)
+	}
+}
+
+// forgetChannel removes a channel for good.
+func (r *registrations) forgetChannel(device, channel gb28181.ID) {
+	batch := new(store.Batch)
+	batch.Delete(channelKey(device, channel))
+	r.commitChannels(device, batch)
+}
+
+func (r *registrations) commitChannels(device gb28181.ID, batch *store.Batch) {
+	r.store.CommitAsync(batch, func(err error) {
+		if err != nil {
+			r.log.Error("channels not stored; they live in memory until the next catalog", "device", device, "err", err)
+		}
+	})
+}
+
+func channelKey(device, channel gb28181.ID) []byte {
+	return store.Key(store.KindChannels, device.String(), channel.String())
+}
+
+// load reads all that was kept. What can't be read costs its own device only: it registers
+// again.
+func (r *registrations) load() (records []fleet.Record, channels map[gb28181.ID][]fleet.Channel, err error) {
+	err = r.store.Scan(store.Prefix(store.KindRegistration), func(key, value []byte) bool {
+		var rec fleet.Record
+		if err := json.Unmarshal(value, &rec); err != nil {
+			r.log.Error("stored registration skipped", "device", string(key[1:]), "err", err)
+			return true
+		}
+		records = append(records, rec)
+		return true
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read registrations: %w", err)
+	}
+	channels = make(map[gb28181.ID][]fleet.Channel)
+	err = r.store.Scan(store.Prefix(store.KindChannels), func(key, value []byte) bool {
+		device, _, _ := store.CutPart(key[1:])
+		id, err := gb28181.ParseID(device)
+		var ch fleet.Channel
+		if err == nil {
+			err = json.Unmarshal(value, &ch)
+		}
+		if err != nil {
+			r.log.Error("stored channel skipped", "device", device, "err", err)
+			return true
+		}
+		channels[id] = append(channels[id], ch)
+		return true
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read channels: %w", err)
+	}
+	return records, channels, nil
+}

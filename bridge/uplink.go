@@ -1,0 +1,137 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
+	"github.com/gb2mqtt/gb2mqtt/bridge/guard"
+	"github.com/gb2mqtt/gb2mqtt/broker"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+	"github.com/gb2mqtt/gb2mqtt/shadowsync"
+)
+
+// What the fleet concludes becomes a report to the shadow, a retained topic, an event. The
+// methods of this file are the Bridge's side of fleet.Sink.
+
+// thing is the shadow of a device itself.
+func thing(device gb28181.ID) shadowsync.Key { return shadowsync.Key{Thing: device.String()} }
+
+// channelThing is the named shadow of one of a device's channels.
+func channelThing(device, channel gb28181.ID) shadowsync.Key {
+	return shadowsync.Key{Thing: device.String(), Name: channel.String()}
+}
+
+// Registered reports the binding, and has the device asked what it is when it is fresh.
+func (b *Bridge) Registered(r fleet.Registration, fresh bool) {
+	if !fresh {
+		return
+	}
+	registration := map[string]any{
+		"at": r.At.UnixMilli(), "expires": r.Expires,
+		"transport": r.Path.Network.String(), "remote": r.Path.Remote.String(),
+		"user_agent": orNil(r.UserAgent), "gb_version": orNil(r.GBVersion),
+	}
+	d, _ := b.fleet.Device(r.Device)
+	b.shadows.Report(thing(r.Device), map[string]any{
+		"registration": registration,
+		"keepalive":    map[string]any{"interval_s": seconds(d.Heartbeat.Interval), "misses": d.Heartbeat.Misses},
+		"breaker":      b.breakers.State(r.Device.String()).String(),
+	}, nil)
+	b.publishEvent(event{kind: "registered", device: r.Device.String(), at: r.At, fields: withoutNil(registration)})
+	b.log.Info("registered", "device", r.Device, "transport", r.Path.Network, "remote", r.Path.Remote)
+	b.recovery.Returned(r.Device)
+	b.reconciler.Return(r.Device.String(), true)
+}
+
+// Unregistered tells that a device took its leave.
+func (b *Bridge) Unregistered(device gb28181.ID, at time.Time) {
+	b.publishEvent(event{kind: "unregistered", device: device.String(), at: at})
+	b.log.Info("unregistered", "device", device)
+}
+
+// Presence makes of a change one shadow update, one retained message and one event, and
+// takes the device's channels along.
+func (b *Bridge) Presence(c fleet.Change) {
+	id := c.Device.String()
+	patch := map[string]any{"presence": c.Presence.String(), "presence_reason": c.Reason}
+	if c.Previous == fleet.Online {
+		patch["breaker"] = guard.Open.String() // as Trip below will have it: one update for both
+	}
+	b.shadows.ReportSealed(thing(c.Device), patch, func(shadowsync.Document, error) {
+		// Told also when the store could not take it: who reads presence goes on from memory.
+		b.publishPresence(id, "", c.Presence)
+		b.publishEvent(event{kind: "presence", device: id, at: c.At, fields: map[string]any{
+			"presence": c.Presence.String(), "reason": c.Reason, "previous": c.Previous.String(),
+		}})
+	})
+	for _, ch := range b.fleet.Channels(c.Device) {
+		b.reportChannelPresence(c.Device, ch)
+	}
+	b.info.changed()
+	b.log.Info("presence", "device", c.Device, "presence", c.Presence, "reason", c.Reason, "previous", c.Previous)
+
+	switch {
+	case c.Previous == fleet.Online:
+		b.recovery.Left(c.Device)
+		b.breakers.Trip(id, c.Reason)
+	case c.Presence == fleet.Online:
+		b.breakers.Alive(id)
+		if c.Previous == fleet.Offline && c.Reason != fleet.ReasonRegistered {
+			b.recovery.Returned(c.Device) // a return by keepalive alone: it may have changed while it was away
+		}
+		b.reconciler.Return(id, false)
+	}
+}
+
+// Save keeps what must survive a restart.
+func (b *Bridge) Save(records []fleet.Record) { b.registrations.save(records) }
+
+func (b *Bridge) publishPresence(device, channel string, p fleet.Presence) {
+	b.broker.Publish(broker.Message{
+		Topic: b.topics.of(device, channel, "presence"), Payload: []byte(p.String()), QoS: 1, Retain: true,
+	})
+}
+
+func (b *Bridge) publishEvent(e event) {
+	b.metrics.events.WithLabelValues(e.kind).Inc()
+	m := b.topics.message(e)
+	m.Event = len(b.cfg.MQTT.Links) > 0 // a link that is down gets it later; the embedded broker is always there
+	b.broker.Publish(m)
+}
+
+// breakerChanged shows a breaker in the shadow and as an event.
+func (b *Bridge) breakerChanged(device string, state guard.State, reason string, retryAt time.Time) {
+	b.shadows.Report(shadowsync.Key{Thing: device}, map[string]any{"breaker": state.String()}, nil)
+	fields := map[string]any{"state": state.String(), "reason": reason}
+	if !retryAt.IsZero() {
+		fields["retry_at"] = retryAt.UnixMilli()
+	}
+	b.publishEvent(event{kind: "breaker", device: device, at: time.Now(), fields: withoutNil(fields)})
+	if state != guard.Open {
+		b.reconciler.Return(device, false)
+	}
+}
+
+func seconds(d time.Duration) any {
+	if s := d.Seconds(); s != float64(int64(s)) {
+		return s
+	}
+	return int64(d / time.Second)
+}
+
+// orNil keeps what is not known out of a document.
+func orNil(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func withoutNil(fields map[string]any) map[string]any {
+	for key, v := range fields {
+		if v == nil || v == "" {
+			delete(fields, key)
+		}
+	}
+	return fields
+}

@@ -1,0 +1,119 @@
+package bridge
+
+import (
+	"context"
+
+	"github.com/gb2mqtt/gb2mqtt/bridge/command"
+	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
+	"github.com/gb2mqtt/gb2mqtt/broker"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+	"github.com/gb2mqtt/gb2mqtt/shadowsync"
+)
+
+// What one room asks of another, without knowing it.
+
+// directory tells the commands how a device is reached.
+type directory struct{ *Bridge }
+
+func (d directory) Peer(device gb28181.ID) (command.Peer, bool) {
+	known, ok := d.fleet.Device(device)
+	if !ok {
+		return command.Peer{}, false
+	}
+	return command.Peer{
+		Path: known.Path, HasPath: known.HasPath, Online: known.Presence == fleet.Online,
+		Presence: known.Presence.String(), Reason: known.Reason,
+		Encoding: d.sendingEncoding(known), GBVersion: known.Registration.GBVersion,
+	}, true
+}
+
+// sendingEncoding is what a device is written to in: what is configured, else what it
+// speaks itself, else what its edition of the standard names [GB28181-2022 6.10].
+func (b *Bridge) sendingEncoding(d fleet.Device) gb28181.Encoding {
+	switch b.cfg.Encoding {
+	case "gb18030":
+		return gb28181.GB18030
+	case "utf-8":
+		return gb28181.UTF8
+	}
+	switch {
+	case d.Encoding != gb28181.ASCII:
+		return d.Encoding
+	case d.Registration.GBVersion >= "3":
+		return gb28181.GB18030
+	}
+	return gb28181.GB2312
+}
+
+// classify tells who may publish on a topic: ours by the tree of topics and by that of the
+// shadow service, the rest is the clients' own.
+func (b *Bridge) classify(topic string) broker.Class {
+	if class := b.topics.classify(topic); class != broker.Open {
+		return class
+	}
+	_, op, ok := shadowsync.ParseTopic(b.cfg.Shadow.Prefix, topic)
+	switch {
+	case !ok:
+		return broker.Open
+	case op.Request():
+		return broker.Request
+	}
+	return broker.Owned
+}
+
+// knownThing tells whether a thing is a device that has been seen.
+func (b *Bridge) knownThing(thing string) bool {
+	id, err := gb28181.ParseID(thing)
+	if err != nil {
+		return false
+	}
+	_, known := b.fleet.Device(id)
+	return known
+}
+
+// mqttClient tells the fleet of a device's own MQTT client: one whose user is named like
+// the device.
+func (b *Bridge) mqttClient(user, _ string, connected bool) {
+	id, err := gb28181.ParseID(user)
+	if err != nil {
+		return
+	}
+	if connected {
+		b.fleet.MQTTConnected(id)
+	} else {
+		b.fleet.MQTTDisconnected(id)
+	}
+}
+
+// probe asks a device for its status to learn whether it is well again: its breaker is half
+// open and nobody else wants anything of it.
+func (b *Bridge) probe(device string) {
+	id, err := gb28181.ParseID(device)
+	if err != nil {
+		return
+	}
+	go func() { // one per device at most: the breaker asks for one probe at a time
+		ctx, cancel := context.WithTimeout(context.Background(), 2*b.cfg.SIP.TransactionTimeout)
+		defer cancel()
+		if _, err := b.ask(ctx, id, "device_status"); err != nil {
+			b.log.Debug("probe failed", "device", device, "err", err)
+		}
+	}()
+}
+
+// failing names the parts that are not in order, for /readyz.
+func (b *Bridge) failing() []string {
+	var parts []string
+	if err := b.store.Err(); err != nil {
+		parts = append(parts, "store: "+err.Error())
+	}
+	for _, link := range b.broker.Links() {
+		if !link.Up {
+			parts = append(parts, "link "+link.Name+": "+link.Err)
+		}
+	}
+	return parts
+}
+
+var _ fleet.Sink = (*Bridge)(nil)
+var _ shadowsync.Observer = (*Bridge)(nil)
