@@ -1,0 +1,27 @@
+package main
+
+import (
+	"github.com/gb2mqtt/gb2mqtt/bridge"
+	"github.com/gb2mqtt/gb2mqtt/configs"
+)
+
+// bridgeConfig hands each room its part of the configuration.
+func bridgeConfig(c *configs.Config) bridge.Config {
+	return bridge.Config{
+		SIP:          c.RoomSIP(),
+		Fleet:        c.RoomFleet(),
+		Guard:        c.RoomGuard(),
+		Command:      c.RoomCommand(),
+		MQTT:         c.MQTT,
+		Shadow:       c.Shadow,
+		Store:        c.Store,
+		Version:      version(),
+		TopicPrefix:  c.Topics.Prefix,
+		OnRegister:   c.Devices.OnRegister,
+		Encoding:     c.Devices.Encoding,
+		RecoveryRate: c.Devices.RecoveryRate,
+		Vanished:     c.Devices.Vanished,
+		HTTPListen:   c.HTTP.Listen,
+		PProf:        c.HTTP.Pprof,
+	}
+}
