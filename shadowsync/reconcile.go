@@ -239,13 +239,15 @@ func (r *Reconciler) look(k Key, t *thingWork) bool {
 		}
 		patch, refusal := r.act.Make(r.ctx, k, w)
 		switch {
-		case refusal == nil:
+		case refusal == nil && r.report(k, withoutErrors(patch, errs, w.Path)):
 			delete(t.tries, key)
-			r.docs.Report(k, withoutErrors(patch, errs, w.Path), nil)
 			delete(errs, w.Path)
 		case !r.act.Ready(k.Thing):
 			return false // it left while we asked: the wish waits for its return
 		default:
+			if refusal == nil {
+				refusal = &Refusal{500, "done, but it could not be stored that it was; it will be done again"}
+			}
 			delay := firstRetry
 			if last != nil && reflect.DeepEqual(last.value, w.Value) {
 				delay = min(2*last.delay, lastRetry)
@@ -276,7 +278,7 @@ func (r *Reconciler) settle(k Key, t *thingWork, wishes []Wish, errs map[string]
 		}
 	}
 	if len(gone) > 0 {
-		r.docs.Report(k, withoutErrors(nil, errs, gone...), nil)
+		r.report(k, withoutErrors(nil, errs, gone...))
 		for _, path := range gone {
 			delete(errs, path)
 		}
@@ -292,7 +294,20 @@ func (r *Reconciler) refused(k Key, errs map[string]any, w Wish, why Refusal) {
 	}
 	told := map[string]any{"code": why.Code, "message": why.Message, "at": time.Now().UnixMilli()}
 	errs[w.Path] = told
-	r.docs.Report(k, map[string]any{"errors": map[string]any{w.Path: told}}, nil)
+	r.report(k, map[string]any{"errors": map[string]any{w.Path: told}})
+}
+
+// report writes patch and waits until it is stored: who looks again must not find the same
+// difference. It tells whether it was.
+func (r *Reconciler) report(k Key, patch map[string]any) bool {
+	stored := make(chan error, 1)
+	r.docs.Report(k, patch, func(_ Document, err error) { stored <- err })
+	select {
+	case err := <-stored:
+		return err == nil
+	case <-r.ctx.Done():
+		return false
+	}
 }
 
 // withoutErrors adds to patch what removes paths from the errors told in errs; the last

@@ -35,7 +35,8 @@ func (w *world) Names(string) []string { return nil }
 
 // Report lays patch over what is reported, two levels deep, and kicks as a Service's observer
 // would.
-func (w *world) Report(_ Key, patch map[string]any, _ func(Document, error)) {
+func (w *world) Report(_ Key, patch map[string]any, done func(Document, error)) {
+	defer func() { done(Document{}, nil) }()
 	w.mu.Lock()
 	next := maps.Clone(w.report)
 	for key, v := range patch {
