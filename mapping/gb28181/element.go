@@ -92,7 +92,7 @@ type reader struct {
 	text   string
 	pos    int
 	open   []*Element // from the root to the element that is read
-	texts  [][]byte // of the open elements
+	texts  [][]byte   // of the open elements
 	root   *Element
 	faulty bool // something had to be forgiven
 }
