@@ -107,10 +107,17 @@ func (e *Endpoint) exchange(ctx context.Context, l link, p Path, self string, o 
 		if !ok {
 			return Response{}, fmt.Errorf("repeat %s to %v: %w", o.Method, p.Remote, ErrNoPath)
 		}
-		r := responseOf(res, time.Since(start))
-		e.m.answered(r.RTT)
-		return r, nil
-	case <-tx.Errors(): // a repetition could not be sent
+		return e.answered(res, start), nil
+	case <-tx.Errors():
+		// The library closes both channels when its timer K ends: at once over TCP, and over UDP
+		// too where the answer overtakes the library setting its timers. An answer counts then.
+		select {
+		case res, ok := <-tx.Responses():
+			if ok {
+				return e.answered(res, start), nil
+			}
+		default:
+		}
 		return Response{}, fmt.Errorf("repeat %s to %v: %w", o.Method, p.Remote, ErrNoPath)
 	case <-deadline.C:
 		e.m.timeouts.Inc()
@@ -122,6 +129,13 @@ func (e *Endpoint) exchange(ctx context.Context, l link, p Path, self string, o 
 	case <-e.stop:
 		return Response{}, ErrClosed
 	}
+}
+
+// answered counts the final answer to a request that was sent at start.
+func (e *Endpoint) answered(res sip.Response, start time.Time) Response {
+	r := responseOf(res, time.Since(start))
+	e.m.answered(r.RTT)
+	return r
 }
 
 // finish ends the transaction of c and leaves nothing of it.
