@@ -15,7 +15,7 @@ func channelID(device, n int) string { return fmt.Sprintf("3402000000131%04d%03d
 
 // newCamera returns a started, not yet registered camera with three channels. edit may
 // change its configuration.
-func newCamera(t *testing.T, server string, n int, edit func(*camera.Config)) *camera.Device {
+func newCamera(t testing.TB, server string, n int, edit func(*camera.Config)) *camera.Device {
 	t.Helper()
 	c := camera.Config{
 		ID: deviceID(n), Password: sipPassword, Server: server, ServerID: serverID, Domain: domain,
@@ -39,14 +39,14 @@ func newCamera(t *testing.T, server string, n int, edit func(*camera.Config)) *c
 }
 
 // within bounds one step of a story.
-func within(t *testing.T, limit time.Duration) context.Context {
+func within(t testing.TB, limit time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
 	return ctx
 }
 
 // register registers d, or fails the test.
-func register(t *testing.T, d *camera.Device) {
+func register(t testing.TB, d *camera.Device) {
 	t.Helper()
 	if err := d.Register(within(t, 10*time.Second)); err != nil {
 		t.Fatalf("REGISTER of %s: %v", d.ID(), err)
@@ -54,7 +54,7 @@ func register(t *testing.T, d *camera.Device) {
 }
 
 // keepalive sends one, and returns its code.
-func keepalive(t *testing.T, d *camera.Device) int {
+func keepalive(t testing.TB, d *camera.Device) int {
 	t.Helper()
 	code, _, err := d.Keepalive(within(t, 10*time.Second))
 	if err != nil {
@@ -64,7 +64,7 @@ func keepalive(t *testing.T, d *camera.Device) int {
 }
 
 // obeyed waits until d gets a request that matches.
-func obeyed(t *testing.T, d *camera.Device, what string, match func(*camera.Request) bool) camera.Request {
+func obeyed(t testing.TB, d *camera.Device, what string, match func(*camera.Request) bool) camera.Request {
 	t.Helper()
 	r, err := d.Wait(within(t, 10*time.Second), match)
 	if err != nil {

@@ -19,7 +19,7 @@ type message struct {
 }
 
 // json reads the payload as an object.
-func (m message) json(t *testing.T) map[string]any {
+func (m message) json(t testing.TB) map[string]any {
 	t.Helper()
 	var v map[string]any
 	if err := json.Unmarshal(m.payload, &v); err != nil {
@@ -30,7 +30,7 @@ func (m message) json(t *testing.T) map[string]any {
 
 // client is an MQTT 3.1.1 client that keeps all it gets, in order.
 type client struct {
-	t    *testing.T
+	t    testing.TB
 	conn mqtt.Client
 
 	mu    sync.Mutex // guards inbox and more
@@ -39,7 +39,7 @@ type client struct {
 }
 
 // connect returns a client that is subscribed to filters.
-func connect(t *testing.T, url string, filters ...string) *client {
+func connect(t testing.TB, url string, filters ...string) *client {
 	t.Helper()
 	c := &client{t: t, more: make(chan struct{})}
 	options := mqtt.NewClientOptions().AddBroker(url).SetClientID("story-" + strings.ReplaceAll(t.Name(), "/", "-") + "-" + time.Now().Format("150405.000000000")).

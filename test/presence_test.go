@@ -121,7 +121,8 @@ func TestNobodyIsCalledOnlineAfterACrashUntilHeard(t *testing.T) {
 		t.Errorf("the shadow says %v (%v), want unknown (restarted)", reported["presence"], reported["presence_reason"])
 	}
 	m.wait(0, "offline after m·K of silence", on(topic+"/presence", "offline"))
-	if n := len(m.messages(topic + "/event/presence")); n != 1 {
-		t.Errorf("%d presence events since the start, want one: of going offline", n)
+	first := m.wait(0, "presence event", on(topic+"/event/presence")).json(t)
+	if first["presence"] != "offline" || first["previous"] != "unknown" {
+		t.Errorf("the first presence event since the start is %v, want that of going offline", first)
 	}
 }

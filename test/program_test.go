@@ -75,7 +75,7 @@ func baseConfig() config {
 
 // program is a running gb2mqtt.
 type program struct {
-	t      *testing.T
+	t      testing.TB
 	folder string
 	cmd    *exec.Cmd
 	exited chan struct{} // closed once the process has ended and its output was read
@@ -91,13 +91,13 @@ type program struct {
 }
 
 // start runs the built bridge with c in a folder of its own, and returns once it is ready.
-func start(t *testing.T, c config) *program {
+func start(t testing.TB, c config) *program {
 	t.Helper()
 	return startIn(t, t.TempDir(), c)
 }
 
 // startIn runs the bridge in folder, where an earlier one may have left its store.
-func startIn(t *testing.T, folder string, c config) *program {
+func startIn(t testing.TB, folder string, c config) *program {
 	t.Helper()
 	file := filepath.Join(folder, "gb2mqtt.yaml")
 	text, err := json.Marshal(c)
@@ -211,9 +211,13 @@ func (p *program) kill() {
 	<-p.exited
 }
 
+// maxSaid bounds what a failed story shows of the log.
+const maxSaid = 8 << 10
+
 func (p *program) cleanup() {
 	p.kill()
 	if p.t.Failed() {
-		p.t.Logf("what gb2mqtt said:\n%s", p.output())
+		said := p.output()
+		p.t.Logf("what gb2mqtt said at the end:\n%s", said[max(0, len(said)-maxSaid):])
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -87,18 +88,25 @@ func TestPersonsWayInOverMQTT(t *testing.T) {
 	obeyed(t, d, "Record", control("RecordCmd", "Record"))
 }
 
-func TestFleetSimulatorRegistersItsFleet(t *testing.T) {
+func TestTwoThousandSimulatedCamerasAreOnlineAtOnceOverUDPAndTCP(t *testing.T) {
 	p := start(t, baseConfig())
 	m := connect(t, p.mqtt, "gb28181/bridge/info")
-	stdout, stderr, code := runProgram(t, t.TempDir(), gbsimBinary, "--server", p.udp, "--server-id", serverID, "--password", sipPassword,
-		"--devices", "200", "--channels", "2", "--keepalive", "1s", "--ramp", "400/s", "--duration", "4s", "--json")
-	if code != 0 {
-		t.Fatalf("gbsim ended with %d:\n%s%s", code, stdout, stderr)
+	var fleets sync.WaitGroup
+	for _, f := range []struct {
+		server, network string
+		first           int
+	}{{p.udp, "udp", 1}, {p.tcp, "tcp", 5001}} {
+		fleets.Go(func() {
+			stdout, stderr, code := runProgram(t, t.TempDir(), gbsimBinary, "--server", f.server, "--transport", f.network,
+				"--server-id", serverID, "--password", sipPassword, "--first-id", deviceID(f.first),
+				"--devices", "1000", "--channels", "2", "--keepalive", "5s", "--ramp", "500/s", "--duration", "12s", "--json")
+			if code != 0 || !json.Valid([]byte(stdout)) {
+				t.Errorf("gbsim over %s ended with %d, its summary is %s\n%s", f.network, code, stdout, stderr)
+			}
+		})
 	}
-	if !json.Valid([]byte(stdout)) {
-		t.Errorf("the summary is no JSON:\n%s", stdout)
-	}
-	m.wait(0, "200 devices online at once", func(msg message) bool { return at(msg.json(t), "devices.online") == 200.0 })
+	m.waitFor(0, time.Minute, "2000 devices online at once", func(msg message) bool { return at(msg.json(t), "devices.online") == 2000.0 })
+	fleets.Wait()
 }
 
 func TestHealthReadinessAndMetrics(t *testing.T) {
