@@ -56,6 +56,9 @@ func topicColour(topic string) text.Color {
 	return text.FgCyan
 }
 
+// leavesShown is how many values of a document somebody who looks on is shown.
+const leavesShown = 6
+
 // readable writes a JSON payload as its leaves, without what a person does not look for.
 func readable(payload []byte) string {
 	object, err := parseObject(string(payload))
@@ -63,7 +66,14 @@ func readable(payload []byte) string {
 		return string(payload)
 	}
 	maps.DeleteFunc(object, func(key string, _ any) bool {
-		return slices.Contains([]string{"metadata", "id", "ts", "timestamp", "device", "channel"}, key)
+		return slices.Contains([]string{"metadata", "id", "ts", "timestamp", "device", "channel", "started_at", "server_id"}, key)
 	})
-	return dotted(object)
+	leaves := slices.DeleteFunc(leavesOf(object), func(leaf string) bool { return strings.HasSuffix(leaf, "=null") })
+	for i := range leaves {
+		leaves[i] = strings.TrimPrefix(leaves[i], "state.")
+	}
+	if more := len(leaves) - leavesShown; more > 1 {
+		leaves = append(leaves[:leavesShown], fmt.Sprintf("… and %d more", more))
+	}
+	return strings.Join(leaves, " ")
 }

@@ -64,7 +64,10 @@ func parseObject(s string) (map[string]any, error) {
 }
 
 // dotted writes the leaves of a document on one line: guard="on" ptz.preset=3.
-func dotted(document any) string {
+func dotted(document any) string { return strings.Join(leavesOf(document), " ") }
+
+// leavesOf returns the leaves of a document as path=value, in the order of their paths.
+func leavesOf(document any) []string {
 	var leaves []string
 	var walk func(path string, v any)
 	walk = func(path string, v any) {
@@ -81,5 +84,5 @@ func dotted(document any) string {
 		leaves = append(leaves, strings.TrimPrefix(path+"="+string(leaf), "="))
 	}
 	walk("", document)
-	return strings.Join(leaves, " ")
+	return leaves
 }
