@@ -44,6 +44,9 @@ func newShadowGetCommand(f *clientFlags) *cobra.Command {
 				if err != nil {
 					return s.explain(err)
 				}
+				if isTerminal(cmd.OutOrStdout()) && !f.json {
+					return printShadowTable(cmd.OutOrStdout(), m.Payload)
+				}
 				return printJSON(cmd.OutOrStdout(), m.Payload, f.json)
 			})
 		},
