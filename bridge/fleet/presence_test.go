@@ -41,7 +41,7 @@ func TestSilentDeviceIsUnknownThenOffline(t *testing.T) {
 			time.Sleep(k / 10)
 			n.want(t, "online>unknown keepalive_overdue")
 			exact(t, n, heard.Add(k*3/2), k)
-			time.Sleep(heard.Add(3*k).Sub(time.Now()) - time.Millisecond)
+			time.Sleep(time.Until(heard.Add(3*k)) - time.Millisecond)
 			n.want(t, "")
 			time.Sleep(k / 10)
 			n.want(t, "unknown>offline keepalive_lost")

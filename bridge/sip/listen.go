@@ -12,10 +12,6 @@ import (
 // devices is lost. The system may give less (net.core.rmem_max).
 const readBuffer = 8 << 20
 
-// sharedPortTries is how often a port of the system's choice is looked for that is free for
-// UDP and TCP alike.
-const sharedPortTries = 16
-
 // Listen opens all sockets, or none. A port of 0 is chosen by the system; UDP and TCP on one
 // host then get the same one where that is possible. Addrs tells which.
 func (e *Endpoint) Listen() error {
