@@ -6,6 +6,10 @@ import "bytes"
 // message without a Content-Length, say.
 const maxGarbage = 128 << 10
 
+// maxSkipped bounds the body of a message that is refused for its size and passed over, in
+// bytes; behind a longer one the stream is given up.
+const maxSkipped = 16 << 20
+
 // step says what a splitter found at the front of its buffer.
 type step uint8
 
@@ -13,6 +17,7 @@ const (
 	stepMore    step = iota // the message has no end yet
 	stepMessage             // a whole message, scanned
 	stepGarbage             // something skipped that is no message
+	stepSkipped             // a part of a body that was refused for its size
 	stepFatal               // where the next message begins can't be known any more
 )
 
@@ -21,13 +26,21 @@ const (
 type splitter struct {
 	maxBody int
 	garbage int // bytes skipped since the last message
+	skip    int // bytes of a refused body that are still to come
 }
 
 // next looks at the front of b. It returns how many bytes are done with, and for stepMessage
-// the message, scanned into m, with its fault; for stepFatal the fault that ends the stream.
+// the message, scanned into m, with its fault (a body that is too large comes as a message
+// without it, and is passed over: the device keeps its connection, and with it its presence);
+// for stepFatal the fault that ends the stream.
 // At stepMore, done may be positive too (keep-alive bytes), and want is the length that b must
 // grow to, as far as that is known.
 func (s *splitter) next(b []byte, m *inbound) (what step, done, want int, f fault) {
+	if s.skip > 0 && len(b) > 0 {
+		done = min(s.skip, len(b))
+		s.skip -= done
+		return stepSkipped, done, 0, fine
+	}
 	rest := skipIdle(b)
 	done = len(b) - len(rest)
 	if len(rest) == 0 {
@@ -60,8 +73,11 @@ func (s *splitter) next(b []byte, m *inbound) (what step, done, want int, f faul
 	switch {
 	case m.lengthBad:
 		return stepFatal, done, 0, faultBroken
-	case body > s.maxBody:
+	case body > max(s.maxBody, maxSkipped):
 		return stepFatal, done, 0, faultLarge
+	case body > s.maxBody:
+		m.Body, s.skip = nil, body
+		return stepMessage, done + end, 0, faultLarge
 	case len(rest) < end+body:
 		return stepMore, done, end + body, fine
 	}

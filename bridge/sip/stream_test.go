@@ -65,7 +65,7 @@ func TestStreamFindsMessagesHoweverTheyCome(t *testing.T) {
 func TestStreamEndsWhereItCannotBeFollowed(t *testing.T) {
 	for _, c := range []struct{ name, data, want string }{
 		{"length no number", strings.Replace(message("MESSAGE", "b", "a", 1, ""), "Length: 0", "Length: -1", 1), "fatal broken"},
-		{"body over the limit", message("MESSAGE", "b", "a", 1, strings.Repeat("x", 4097)), "fatal too_large"},
+		{"body beyond what is passed over", strings.Replace(message("MESSAGE", "b", "a", 1, ""), "Length: 0", "Length: 16777217", 1), "fatal too_large"},
 		{"head over the limit", strings.Replace(message("MESSAGE", "b", "a", 1, ""), "70", strings.Repeat("7", maxHead), 1), "fatal too_large"},
 		{"line without end", strings.Repeat("x", maxHead+1), "fatal not_sip"},
 		{"garbage without end", strings.Repeat("x\n", maxGarbage), "fatal not_sip"},
@@ -73,6 +73,16 @@ func TestStreamEndsWhereItCannotBeFollowed(t *testing.T) {
 		got := split([]byte(c.data), []byte{0})
 		if len(got) == 0 || got[len(got)-1] != c.want {
 			t.Errorf("%s: got %q, want %q at the end", c.name, got[max(0, len(got)-2):], c.want)
+		}
+	}
+}
+
+func TestStreamGoesOnBehindABodyThatIsTooLarge(t *testing.T) {
+	large, next := message("MESSAGE", "b", "a", 1, strings.Repeat("x", 4097)), message("MESSAGE", "c", "b", 2, "<b/>")
+	want := []string{`MESSAGE 0 too_large "a" "1 MESSAGE" ""`, `MESSAGE 0  "b" "2 MESSAGE" "<b/>"`}
+	for _, sizes := range [][]byte{{0}, {1}, {255}} {
+		if got := split([]byte(large+next), sizes); !slices.Equal(got, want) {
+			t.Errorf("pieces of %v:\ngot  %q\nwant %q", sizes, got, want)
 		}
 	}
 }

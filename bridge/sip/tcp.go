@@ -181,6 +181,7 @@ func (c *tcpConn) consume(l *lane, s *splitter, b []byte) (done, want, messages 
 			return done + n, more, messages, true
 		case stepGarbage:
 			c.e.m.drop(dropGarbage)
+		case stepSkipped:
 		case stepMessage:
 			messages++
 			if !c.flush(l.dispatch(f, b[done:done+n], c.path, time.Now())) {
