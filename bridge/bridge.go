@@ -149,7 +149,7 @@ func (b *Bridge) listen() (a Addresses, err error) {
 		return a, err
 	}
 	if b.cfg.HTTPListen != "" {
-		if b.http, err = listenHTTP(b.cfg.HTTPListen, b.cfg.PProf, b.reg, b.failing); err != nil {
+		if b.http, err = listenHTTP(b.cfg.HTTPListen, b.cfg.PProf, b.reg, b.failing, console{b}); err != nil {
 			return a, err
 		}
 		a.HTTP = "http://" + b.http.listener.Addr().String()

@@ -17,13 +17,14 @@ import (
 // health is what /readyz asks: the parts that are not in order, each with the reason.
 type health func() []string
 
-// httpServer answers /healthz, /readyz, /metrics and, where enabled, /debug/pprof.
+// httpServer answers /healthz, /readyz, /metrics, the console at / and, where enabled,
+// /debug/pprof.
 type httpServer struct {
 	listener net.Listener
 	server   *http.Server
 }
 
-func listenHTTP(address string, withPProf bool, reg *prometheus.Registry, ready health) (*httpServer, error) {
+func listenHTTP(address string, withPProf bool, reg *prometheus.Registry, ready health, page console) (*httpServer, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("http.listen: %w; is another program using the port? choose another one or stop it", err)
@@ -38,6 +39,7 @@ func listenHTTP(address string, withPProf bool, reg *prometheus.Registry, ready 
 		fmt.Fprintln(w, "ready")
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
+	page.register(mux)
 	if withPProf {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)
 		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)

@@ -131,6 +131,33 @@ func TestHealthReadinessAndMetrics(t *testing.T) {
 	}
 }
 
+func TestConsoleShowsADeviceAndItsShadow(t *testing.T) {
+	p := start(t, baseConfig())
+	d := newCamera(t, p.udp, 1, nil)
+	m := connect(t, p.mqtt)
+	register(t, d)
+	m.reported(d.ID(), "", "model", func(r map[string]any) bool { return at(r, "info.model") == "X1" && r["channels"] == 3.0 })
+	for path, want := range map[string]string{
+		"/":                   "/console/console.js",
+		"/console/console.js": "showShadow",
+		"/console/devices?begins=34020000001320000001&presence=online": `"id":"34020000001320000001","presence":"online"`,
+		"/console/devices?presence=offline":                            `"devices":[]`,
+		"/console/devices/" + d.ID():                                   `"model":"X1"`,
+		"/console/devices/" + d.ID() + "?channel=" + channelID(1, 0):   `"name":"相机0"`,
+		"/console/devices/34020000001320000009":                        "has never registered",
+	} {
+		resp, err := http.Get(p.http + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s answers %d %v\n%.500s\nwant %q", path, resp.StatusCode, err, body, want)
+		}
+	}
+}
+
 func TestMemoryAtRestWithOneCamera(t *testing.T) {
 	p := start(t, baseConfig())
 	d := newCamera(t, p.udp, 1, nil)
