@@ -118,7 +118,7 @@ func (e *Endpoint) Run(ctx context.Context) error {
 func (e *Endpoint) closeSockets() error {
 	var errs []error
 	for _, s := range e.udp {
-		errs = append(errs, s.conn.Close())
+		errs = append(errs, s.close())
 	}
 	for _, l := range e.listeners {
 		errs = append(errs, l.Close())

@@ -8,9 +8,13 @@ import (
 	"strconv"
 )
 
-// readBuffer is asked of the system for each UDP socket: with less, a burst of some hundred
-// devices is lost. The system may give less (net.core.rmem_max).
-const readBuffer = 8 << 20
+// What is asked of the system for each UDP socket: with a smaller read buffer a burst of some
+// hundred devices is lost, and a batch of answers must fit into the other. The system may give
+// less (net.core.rmem_max, wmem_max).
+const (
+	readBuffer  = 8 << 20
+	writeBuffer = 1 << 20
+)
 
 // Listen opens all sockets, or none. A port of 0 is chosen by the system; UDP and TCP on one
 // host then get the same one where that is possible. Addrs tells which.
@@ -76,8 +80,13 @@ func (e *Endpoint) bind(n Network, addr, host string) error {
 		if err := c.SetReadBuffer(readBuffer); err != nil {
 			e.log.Warn("the read buffer of a UDP socket can't be set; bursts may be lost", "addr", addr, "err", err)
 		}
-		s := &udpSocket{e: e, conn: c, local: c.LocalAddr().(*net.UDPAddr).AddrPort()}
-		s.local = unmap(s.local)
+		if err := c.SetWriteBuffer(writeBuffer); err != nil {
+			e.log.Warn("the write buffer of a UDP socket can't be set; bursts of answers may wait", "addr", addr, "err", err)
+		}
+		s := &udpSocket{e: e, local: unmap(c.LocalAddr().(*net.UDPAddr).AddrPort())}
+		if s.packets, err = newPackets(c); err != nil {
+			return err
+		}
 		e.udp = append(e.udp, s)
 		e.bound = append(e.bound, Bound{UDP, s.local})
 		return nil

@@ -10,20 +10,22 @@ import (
 // udpSocket is one of our UDP sockets.
 type udpSocket struct {
 	e     *Endpoint
-	conn  *net.UDPConn
 	local netip.AddrPort
+	*packets
 }
 
 // readPause keeps a socket that only fails from being read in a tight loop.
 const readPause = 10 * time.Millisecond
 
-// readDatagrams serves s until it is closed. Datagrams of one peer are dealt with in the order
-// of their arrival.
+// answerBuffer is the room for an answer; a longer one gets more, and keeps it.
+const answerBuffer = 1 << 10
+
+// readDatagrams serves s until it is closed, a batch of datagrams at a time. Datagrams of one
+// peer are dealt with in the order of their arrival.
 func (e *Endpoint) readDatagrams(s *udpSocket) {
-	l := newLane(e)
-	buf := make([]byte, 64<<10)
+	b, l := newBatch(s.packets), newLane(e)
 	for {
-		n, from, err := s.conn.ReadFromUDPAddrPort(buf)
+		n, err := b.read()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
@@ -34,10 +36,16 @@ func (e *Endpoint) readDatagrams(s *udpSocket) {
 			}
 			continue
 		}
-		if out := l.datagram(s, buf[:n], unmap(from), time.Now()); out != nil {
-			if _, err := s.conn.WriteToUDPAddrPort(out, from); err != nil {
-				e.m.drop(dropWrite)
+		now := time.Now()
+		for i := range n {
+			raw, from := b.datagram(i)
+			l.out = b.room()
+			if out := l.datagram(s, raw, from, now); out != nil {
+				b.answer(i, out)
 			}
+		}
+		if lost := b.flush(); lost > 0 {
+			e.m.dropped.WithLabelValues(dropWrite).Add(float64(lost))
 		}
 	}
 }
@@ -84,10 +92,6 @@ type udpLink struct {
 	to netip.AddrPort
 }
 
-func (l udpLink) write(b []byte) error {
-	_, err := l.s.conn.WriteToUDPAddrPort(b, l.to)
-	return err
-}
-
+func (l udpLink) write(b []byte) error  { return l.s.send(b, l.to) }
 func (l udpLink) gone() <-chan struct{} { return nil }
 func (l udpLink) reliable() bool        { return false }

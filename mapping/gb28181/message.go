@@ -147,9 +147,9 @@ func LooksLikeKeepalive(body []byte) bool {
 	if !ok {
 		return false
 	}
-	var cmd, status, device, sn bool
+	var cmd, status, device, sn, info bool
 	for {
-		body = bytes.TrimSpace(body)
+		body = skipSpace(body)
 		if len(body) == 0 {
 			return cmd && status && device && sn
 		}
@@ -175,10 +175,23 @@ func LooksLikeKeepalive(body []byte) bool {
 			if !digits(value) {
 				return false
 			}
+		case !info && cutElement(&body, &value, "<Info>", "</Info>"): // no device is faulty
+			info = true
+			if len(value) != 0 {
+				return false
+			}
 		default:
 			return false
 		}
 	}
+}
+
+// skipSpace drops white space from the front.
+func skipSpace(b []byte) []byte {
+	for len(b) > 0 && (b[0] == '\n' || b[0] == '\r' || b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	return b
 }
 
 // cutElement cuts <name>value</name> off the front of body.
