@@ -48,6 +48,7 @@ type Bridge struct {
 	broker        *broker.Broker
 	breakers      *guard.Breakers
 	lockout       *guard.Lockout
+	capacity      *guard.Capacity
 	fleet         *fleet.Fleet
 	endpoint      *sip.Endpoint
 	commands      *command.Engine
@@ -108,7 +109,10 @@ func (b *Bridge) build() (err error) {
 	if b.lockout, err = guard.NewLockout(b.cfg.Guard.Lockout, b.reg); err != nil {
 		return err
 	}
-	b.fleet, err = fleet.New(b.cfg.Fleet, fleet.Options{Sink: b, Lockout: b.lockout, Log: b.log, Registerer: b.reg})
+	if b.capacity, err = guard.NewCapacity(b.knownDevices, b.reg); err != nil {
+		return err
+	}
+	b.fleet, err = fleet.New(b.cfg.Fleet, fleet.Options{Sink: b, Lockout: b.lockout, Admit: b.admit, Log: b.log, Registerer: b.reg})
 	if err != nil {
 		return err
 	}
@@ -184,6 +188,7 @@ func (b *Bridge) serve(ctx context.Context, ready func()) error {
 		start("SIP", b.endpoint.Run),
 		start("fleet", b.fleet.Run),
 		start("breakers", b.breakers.Run),
+		start("capacity", b.capacity.Run),
 		start("info", b.info.Run),
 		start("janitor", b.janitor),
 	}

@@ -11,8 +11,11 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/shadowsync/store"
 )
 
-// channelsPerCommit keeps the rows of a large catalogue within one transaction of the store.
-const channelsPerCommit = 1000
+// What keeps the rows of a storm, and of a large catalogue, within one transaction of the store.
+const (
+	recordsPerCommit  = 1000
+	channelsPerCommit = 1000
+)
 
 // registrations keeps in the store what the fleet must know again after a restart: who is
 // registered how, and which channels each device has, a row each.
@@ -24,15 +27,17 @@ type registrations struct {
 // save keeps records. It does not wait: a registration that a crash takes away costs its
 // camera one REGISTER more.
 func (r *registrations) save(records []fleet.Record) {
-	batch := new(store.Batch)
-	for _, rec := range records {
-		batch.Set(store.Key(store.KindRegistration, rec.Device.String()), mustJSON(rec))
-	}
-	r.store.CommitAsync(batch, func(err error) {
-		if err != nil {
-			r.log.Error("registrations not stored; they live in memory until they change again", "devices", len(records), "err", err)
+	for part := range slices.Chunk(records, recordsPerCommit) {
+		batch := new(store.Batch)
+		for _, rec := range part {
+			batch.Set(store.Key(store.KindRegistration, rec.Device.String()), mustJSON(rec))
 		}
-	})
+		r.store.CommitAsync(batch, func(err error) {
+			if err != nil {
+				r.log.Error("registrations not stored; they live in memory until they change again", "devices", len(part), "err", err)
+			}
+		})
+	}
 }
 
 // saveChannels keeps the channels of a device that have changed.

@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"context"
+	"log/slog"
 	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
@@ -68,7 +70,11 @@ func (b *Bridge) Presence(c fleet.Change) {
 		b.reportChannelPresence(c.Device, ch)
 	}
 	b.info.changed()
-	b.log.Info("presence", "device", c.Device, "presence", c.Presence, "reason", c.Reason, "previous", c.Previous)
+	level := slog.LevelInfo
+	if c.Reason == fleet.ReasonRegistered {
+		level = slog.LevelDebug // Registered has said so
+	}
+	b.log.Log(context.Background(), level, "presence", "device", c.Device, "presence", c.Presence, "reason", c.Reason, "previous", c.Previous)
 
 	switch {
 	case c.Previous == fleet.Online:

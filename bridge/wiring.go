@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/command"
 	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
@@ -69,6 +70,21 @@ func (b *Bridge) knownThing(thing string) bool {
 	}
 	_, known := b.fleet.Device(id)
 	return known
+}
+
+// knownDevices is the size of the fleet.
+func (b *Bridge) knownDevices() int {
+	online, offline, unknown := b.fleet.Counts()
+	return online + offline + unknown
+}
+
+// admit finds a slot for a registration.
+func (b *Bridge) admit(now time.Time) (leave func(), retryAfter time.Duration) {
+	slot, retryAfter := b.capacity.Enter(now)
+	if slot == nil {
+		return nil, retryAfter
+	}
+	return func() { slot.Leave(time.Now()) }, 0
 }
 
 // mqttClient tells the fleet of a device's own MQTT client: one whose user is named like

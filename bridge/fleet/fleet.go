@@ -31,10 +31,15 @@ type lockout interface {
 	Succeeded(ip netip.Addr, device [gb28181.IDLength]byte)
 }
 
+// admission bounds the registrations that are at work at once: leave ends one's stay. It is
+// nil for one that is too many, who may try again after retryAfter.
+type admission func(now time.Time) (leave func(), retryAfter time.Duration)
+
 // Options are what a Fleet works with.
 type Options struct {
 	Sink       Sink
-	Lockout    lockout // nil: nobody is locked out
+	Admit      admission // nil: everybody is admitted
+	Lockout    lockout   // nil: nobody is locked out
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -45,6 +50,7 @@ type Fleet struct {
 	cfg       Config
 	sink      Sink
 	lockout   lockout
+	admit     admission
 	log       *slog.Logger
 	metrics   *metrics
 	auth      *sip.Authenticator
@@ -59,6 +65,7 @@ type Fleet struct {
 	shards  [shardCount]shard
 	conns   conns
 	lanes   [laneCount]lane
+	tellers tellers
 }
 
 // New returns a Fleet that knows nobody. Its deadlines and lanes work while Run does.
@@ -70,7 +77,7 @@ func New(cfg Config, o Options) (*Fleet, error) {
 		return nil, errors.New("fleet: Sink, Log and Registerer are needed")
 	}
 	f := &Fleet{
-		cfg: cfg, sink: o.Sink, lockout: o.Lockout, log: o.Log,
+		cfg: cfg, sink: o.Sink, lockout: o.Lockout, admit: o.Admit, log: o.Log,
 		auth:      sip.NewAuthenticator(cfg.Domain, cfg.Auth.Algorithms, nonceLife),
 		passwords: make(map[gb28181.ID]string, len(cfg.Auth.Devices)),
 		recent:    sip.NewRecent(sip.RecentWindow, recentLimit),
@@ -94,6 +101,7 @@ func New(cfg Config, o Options) (*Fleet, error) {
 	for i := range f.lanes {
 		f.lanes[i].wake = make(chan struct{}, 1)
 	}
+	f.tellers.ready = make(chan *shard, shardCount)
 	f.conns.devices = make(map[uint64]map[gb28181.ID]struct{})
 	f.metrics, err = newMetrics(o.Registerer, f)
 	return f, err
@@ -109,11 +117,21 @@ func (f *Fleet) Run(ctx context.Context) error {
 	for i := range f.lanes {
 		lanes.Go(func() { f.work(&f.lanes[i]) })
 	}
+	stop := make(chan struct{})
+	var telling sync.WaitGroup
+	for range tellerCount() {
+		telling.Go(func() { f.tell(stop) })
+	}
+	f.tellers.running.Store(true)
 	f.watch(ctx)
+	f.tellers.running.Store(false)
 	for i := range f.lanes {
 		f.lanes[i].close()
 	}
 	lanes.Wait()
+	close(stop)
+	telling.Wait()
+	f.tellRest()
 	f.save()
 	return nil
 }
@@ -162,7 +180,7 @@ func (f *Fleet) noteStall(last, now time.Time) {
 func (f *Fleet) turn(sh *shard, now time.Duration) {
 	sh.mu.Lock()
 	sh.wheel.advance(now, func(s *session) { f.lookLocked(sh, s, now) })
-	sh.unlockAndTell()
+	f.unlockAndLeave(sh)
 }
 
 // save hands what has changed to the Sink.

@@ -81,8 +81,11 @@ func (n *notes) Save(records []Record) {
 	}
 }
 
-// take returns what was noted since the last call.
+// take returns what was noted since the last call, once all is told.
 func (n *notes) take() string {
+	if n.f.tellers.running.Load() {
+		synctest.Wait()
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := strings.Join(n.lines, "; ")

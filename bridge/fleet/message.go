@@ -67,7 +67,7 @@ func (f *Fleet) alive(id gb28181.ID, p sip.Path, now time.Duration, keepalive bo
 // aliveAnew is alive where something changes.
 func (f *Fleet) aliveAnew(sh *shard, id gb28181.ID, p sip.Path, now time.Duration, keepalive bool) (refused string) {
 	sh.mu.Lock()
-	defer sh.unlockAndTell()
+	defer f.unlockAndLeave(sh)
 	s := sh.sessions[id]
 	live := s != nil && f.liveLocked(s, now)
 	switch adopt := f.cfg.AdoptOnKeepalive && keepalive && f.allowed(p.Remote.Addr().Unmap()); {

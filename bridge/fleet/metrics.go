@@ -14,6 +14,7 @@ const (
 	refusedNoPassword   = "no_password"
 	refusedCredentials  = "credentials"
 	refusedLimit        = "limit"
+	refusedCapacity     = "capacity"
 	refusedUnregistered = "unregistered"
 	refusedAddress      = "address"
 	refusedUnreadable   = "unreadable"

@@ -68,7 +68,7 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 
 	sh := f.shardOf(id)
 	sh.mu.Lock()
-	defer sh.unlockAndTell()
+	defer f.unlockAndLeave(sh)
 	s := sh.sessions[id]
 	version := clip(r.GBVersion, maxVersion)
 	var unknown sip.NonceState
@@ -79,6 +79,7 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 			version = s.binding.GBVersion
 		}
 	}
+	before := *nonce
 	challenge := func(stale bool) sip.Answer {
 		return sip.Answer{Code: 401, Challenges: f.auth.Challenges(id.String(), version >= "3", stale)}
 	}
@@ -107,8 +108,16 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 		f.unregisterLocked(sh, s, wall)
 		return sip.Answer{Code: 200}
 	}
+	leave, after := f.admitLocked(s, r, wall)
+	if after > 0 {
+		*nonce = before // the same credentials are good when it tries again
+		a := f.refuse(503, refusedCapacity)
+		a.RetryAfter = after
+		return a
+	}
 	if s == nil {
 		if f.full() {
+			leave()
 			a := f.refuse(503, refusedLimit)
 			a.RetryAfter = retryLimit
 			f.log.Debug("registration refused: limits.devices reached", "device", id, "limit", f.cfg.MaxDevices)
@@ -117,7 +126,18 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 		s = f.addLocked(sh, id)
 		s.nonce = unknown
 	}
-	return sip.Answer{Code: 200, Expires: f.registerLocked(sh, s, r, version, wall)}
+	granted := f.registerLocked(sh, s, r, version, wall)
+	sh.facts = append(sh.facts, leave) // what is to be done about it is done
+	return sip.Answer{Code: 200, Expires: granted}
+}
+
+// admitLocked asks for a place for the work that a REGISTER of s, nil for a device never seen,
+// will make. A refresh makes none.
+func (f *Fleet) admitLocked(s *session, r *sip.Request, wall time.Time) (leave func(), retryAfter time.Duration) {
+	if f.admit == nil || s != nil && !f.freshLocked(s, r, wall) {
+		return func() {}, 0
+	}
+	return f.admit(wall)
 }
 
 // registerLocked makes or refreshes the binding of s and returns the seconds granted.
@@ -128,8 +148,7 @@ func (f *Fleet) registerLocked(sh *shard, s *session, r *sip.Request, version st
 	}
 	now := f.since(wall)
 	call := maphash.Bytes(callSeed, r.CallID)
-	fresh := !s.registered || now >= f.expiry(s) || s.presence == Offline || call != s.callID ||
-		s.binding.Path.Network != r.Path.Network || s.binding.Path.Remote != r.Path.Remote
+	fresh := f.freshLocked(s, r, wall)
 	if fresh {
 		s.binding = Registration{Device: s.id, At: wall}
 	}
@@ -148,6 +167,12 @@ func (f *Fleet) registerLocked(sh *shard, s *session, r *sip.Request, version st
 	sh.facts = append(sh.facts, func() { f.sink.Registered(registration, fresh) })
 	f.changeLocked(sh, s, Online, ReasonRegistered)
 	return granted
+}
+
+// freshLocked tells that a REGISTER of s is more than a refresh of its binding.
+func (f *Fleet) freshLocked(s *session, r *sip.Request, wall time.Time) bool {
+	return !s.registered || f.since(wall) >= f.expiry(s) || s.presence == Offline || maphash.Bytes(callSeed, r.CallID) != s.callID ||
+		s.binding.Path.Network != r.Path.Network || s.binding.Path.Remote != r.Path.Remote
 }
 
 // unregisterLocked ends the binding of s, if there is one.

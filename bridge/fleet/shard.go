@@ -19,6 +19,7 @@ type shard struct {
 	wheel    wheel
 	facts    []func() // for the Sink, in order
 	telling  bool     // somebody hands facts over
+	waits    bool     // for a teller
 	dirty    []*session
 	wrong    map[attempt]time.Duration // the last wrong password; bounded by maxWrong
 }

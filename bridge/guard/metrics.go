@@ -57,6 +57,40 @@ func newLockoutMetrics(reg prometheus.Registerer) (*lockoutMetrics, error) {
 	return m, register(reg, m.failures, m.bans, m.refusals, m.slowed)
 }
 
+// capacityMetrics are the numbers of the signalling slots.
+type capacityMetrics struct {
+	slots, floor, used, session, period prometheus.Gauge
+	refused, swept                      prometheus.Counter
+}
+
+func newCapacityMetrics(reg prometheus.Registerer) (*capacityMetrics, error) {
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "gb2mqtt_guard_capacity_" + name, Help: help})
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "gb2mqtt_guard_capacity_" + name, Help: help})
+	}
+	m := &capacityMetrics{
+		slots:   gauge("slots", "Registrations that may be at work at once."),
+		floor:   gauge("floor_slots", "The least of it, by the size of the fleet."),
+		used:    gauge("used_slots", "Registrations at work."),
+		session: gauge("session_seconds", "How long one is at work, mean."),
+		period:  gauge("gc_period_seconds", "Time from one garbage collection to the next, mean."),
+		refused: counter("refused_total", "Registrations put off with 503 because all slots were taken."),
+		swept:   counter("swept_total", "Slots taken back because their registration was lost."),
+	}
+	return m, register(reg, m.slots, m.floor, m.used, m.session, m.period, m.refused, m.swept)
+}
+
+// show copies c, whose lock is held or which nobody knows yet.
+func (m *capacityMetrics) show(c *Capacity) {
+	m.slots.Set(float64(c.size))
+	m.floor.Set(float64(c.floor))
+	m.used.Set(float64(len(c.used)))
+	m.session.Set(c.session.Seconds())
+	m.period.Set(c.period.Seconds())
+}
+
 func register(reg prometheus.Registerer, collectors ...prometheus.Collector) error {
 	for _, c := range collectors {
 		if err := reg.Register(c); err != nil {
