@@ -29,7 +29,10 @@ func (f *Fleet) message(r *sip.Request) sip.Answer {
 	if err != nil {
 		return f.refuse(403, refusedUnregistered)
 	}
-	now := time.Now()
+	now := r.Received
+	if now.IsZero() {
+		now = time.Now()
+	}
 	keepalive := len(r.Body) > 0 && gb28181.LooksLikeKeepalive(r.Body)
 	if reason := f.alive(id, r.Path, f.since(now), keepalive); reason != "" {
 		return f.refuse(403, reason)

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,7 +14,17 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// serverRole names, in the environment, which of servers this test program is to be instead.
+const serverRole = "GB2MQTT_TEST_SERVER"
+
+var servers = map[string]func() int{}
+
+func TestMain(m *testing.M) {
+	if serve := servers[os.Getenv(serverRole)]; serve != nil {
+		os.Exit(serve())
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestAddressTellsWhoseAMessageIs(t *testing.T) {
 	f, n := newFleet(t, testConfig(time.Minute), nil)

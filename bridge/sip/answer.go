@@ -158,7 +158,7 @@ func appendTo(b []byte, r *Request) []byte {
 	b = append(b, r.To...)
 	if len(r.ToTag) == 0 {
 		b = append(b, ";tag="...)
-		b = strconv.AppendUint(b, hashFields(0, r.CallID, r.FromTag, "")^hashFields(1, r.Branch, nil, ""), 16)
+		b = strconv.AppendUint(b, tagOf(r), 16)
 	}
 	return append(b, "\r\n"...)
 }

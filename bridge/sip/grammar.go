@@ -90,6 +90,9 @@ func cutAt(v []byte, i int) (before, after []byte) {
 // indexOutside finds the first c that does not stand in quotes, nor, with angles, in angle
 // brackets; c may be the opening bracket itself.
 func indexOutside(v []byte, c byte, angles bool) int {
+	if (!angles || c == '<') && bytes.IndexByte(v, '"') < 0 {
+		return bytes.IndexByte(v, c) // the usual case
+	}
 	quoted, angled := false, false
 	for i := 0; i < len(v); i++ {
 		b := v[i]

@@ -102,7 +102,7 @@ func methodIndex(method string) int {
 // intern returns a method in upper case, without an allocation for a known one.
 func intern(b []byte) string {
 	for _, k := range known {
-		if equalFold(b, k) {
+		if string(b) == k || equalFold(b, k) {
 			return k
 		}
 	}

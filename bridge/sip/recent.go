@@ -144,6 +144,13 @@ func (r *Request) TransactionKey() uint64 {
 	return hashFields(uint64(r.CSeq), r.CallID, r.FromTag, r.Method)
 }
 
+// tagOf makes the tag of our answers to r: the same request gets the same.
+func tagOf(r *Request) uint64 {
+	h := maphash.Bytes(seed, r.CallID)
+	h = h*31 + maphash.Bytes(seed, r.FromTag)
+	return h*31 + maphash.Bytes(seed, r.Branch)
+}
+
 func hashFields(n uint64, a, b []byte, c string) uint64 {
 	var h maphash.Hash
 	h.SetSeed(seed)

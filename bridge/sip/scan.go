@@ -160,7 +160,7 @@ func cutHeader(l []byte) (name, value []byte, ok bool) {
 	if i < 0 {
 		return nil, nil, false
 	}
-	return bytes.TrimRight(l[:i], " \t"), trim(l[i+1:]), true
+	return trim(l[:i]), trim(l[i+1:]), true
 }
 
 // header takes one header. Of those that may come once, the first counts.
@@ -236,8 +236,11 @@ func (m *inbound) via(value []byte) {
 
 func (m *inbound) sequence(value []byte) fault {
 	m.cseq = value
-	i := bytes.IndexAny(value, " \t")
-	if i < 0 {
+	i := 0
+	for i < len(value) && value[i] != ' ' && value[i] != '\t' {
+		i++
+	}
+	if i == len(value) {
 		return faultBroken
 	}
 	n, ok := number(value[:i], math.MaxUint32)
@@ -264,7 +267,7 @@ func (m *inbound) check() fault {
 	if len(m.vias) == 0 || len(m.CallID) == 0 || len(m.cseq) == 0 || len(m.From) == 0 || len(m.To) == 0 {
 		return faultBroken
 	}
-	return when(m.status == 0 && !equalFold(m.cseqName, m.Method), faultBroken)
+	return when(m.status == 0 && string(m.cseqName) != m.Method && !equalFold(m.cseqName, m.Method), faultBroken)
 }
 
 // answerable tells whether a request, broken as it may be, says enough to be answered: an ACK
