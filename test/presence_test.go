@@ -21,6 +21,7 @@ func presences(m *client, topic string) []string {
 }
 
 func TestPresenceTurnsByKeepaliveSemantics(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	p := start(t, quickPresence("2s"))
 	d := newCamera(t, p.udp, 1, func(c *camera.Config) { c.Stubborn = true })
 	topic := "gb28181/" + d.ID()
@@ -100,6 +101,7 @@ func TestLostConnectionIsUnknownAndItsChannelsWithIt(t *testing.T) {
 }
 
 func TestNobodyIsCalledOnlineAfterACrashUntilHeard(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	c, folder := quickPresence("2s"), t.TempDir()
 	p := startIn(t, folder, c)
 	d := newCamera(t, p.udp, 1, func(c *camera.Config) { c.Stubborn = true })

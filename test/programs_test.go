@@ -178,6 +178,7 @@ func TestMemoryAtRestWithOneCamera(t *testing.T) {
 }
 
 func TestDemoShowsTheStoryAndEndsCleanly(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	cmd := exec.CommandContext(within(t, 90*time.Second), gb2mqttBinary, "demo")
 	cmd.Dir = t.TempDir()
 	out, err := cmd.StdoutPipe()
