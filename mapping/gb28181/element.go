@@ -251,18 +251,20 @@ func (r *reader) addRaw(s string) {
 func scanName(s string) (local string, n int) {
 	for n < len(s) {
 		c := s[n]
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_'
-		if !letter && (n == 0 || !(c >= '0' && c <= '9' || c == '-' || c == '.' || c == ':')) {
+		if !isLetter(c) && (n == 0 || !(c >= '0' && c <= '9' || c == '-' || c == '.' || c == ':')) {
 			break
 		}
 		n++
 	}
 	local = s[:n]
-	if i := strings.LastIndexByte(local, ':'); i >= 0 && i < n-1 {
+	if i := strings.LastIndexByte(local, ':'); i >= 0 && i < n-1 && isLetter(local[i+1]) {
 		local = local[i+1:]
 	}
 	return local, n
 }
+
+// isLetter tells whether a name can begin with c.
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' }
 
 func parseAttrs(s string) []Attr {
 	var attrs []Attr
