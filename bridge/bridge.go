@@ -53,6 +53,7 @@ type Bridge struct {
 	endpoint      *sip.Endpoint
 	commands      *command.Engine
 	recovery      *recovery
+	frequent      *throttle
 	info          *info
 	http          *httpServer // nil where http.listen is empty
 }
@@ -100,6 +101,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Addresses
 func (b *Bridge) build() (err error) {
 	b.registrations = &registrations{store: b.store, log: b.log}
 	b.info = newInfo(func() { b.broker.Publish(b.infoMessage()) })
+	b.frequent = newThrottle()
 	b.recovery = newRecovery(b.cfg.RecoveryRate, b.bringUpToDate)
 	b.metrics = newMetrics(b.reg, b.recovery.Len)
 	b.breakers, err = guard.NewBreakers(guard.BreakerOptions{OnChange: b.breakerChanged, Probe: b.probe, Registerer: b.reg})

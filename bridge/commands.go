@@ -43,6 +43,10 @@ func (b *Bridge) command(in *broker.Incoming, c commandTopic) {
 	if !c.channel.IsZero() {
 		target = c.channel
 	}
+	if known := b.lastPosition(c.device, target, cmd); known != nil {
+		answer.accept(known)
+		return
+	}
 	b.commands.Start(c.device, target.String(), cmd, func(r command.Result, why *mapping.Error) {
 		if why != nil {
 			answer.reject(why)
@@ -72,6 +76,20 @@ func (b *Bridge) refusal(in *broker.Incoming, c commandTopic) *mapping.Error {
 		}
 	}
 	return nil
+}
+
+// lastPosition answers the command position with the last one that is known; nil for other
+// commands, and while none is: the device is asked then.
+func (b *Bridge) lastPosition(device, target gb28181.ID, cmd *mapping.Command) map[string]any {
+	if cmd.Name != "position" {
+		return nil
+	}
+	doc, err := b.shadows.Get(b.keyOf(device, target.String()))
+	if err != nil {
+		return nil
+	}
+	position, _ := doc.State.Reported["position"].(map[string]any)
+	return position
 }
 
 // obeyed shows in the shadow what a device has done, where a desired key has a name for it.

@@ -63,8 +63,15 @@ func (a actuator) Make(ctx context.Context, k shadowsync.Key, w shadowsync.Wish)
 	if target == "" {
 		target = k.Thing
 	}
-	cmd := w.Act.(mapping.Wish).Command()
-	if _, why := a.commands.Do(ctx, device, target, cmd); why != nil {
+	wish := w.Act.(mapping.Wish)
+	if _, _, isConfig := wish.Configuration(); isConfig {
+		return a.configure(ctx, device, target, k, w)
+	}
+	cmd, why := wish.Command(a.reportedAt(k, w.Path))
+	if why == nil {
+		_, why = a.commands.Do(ctx, device, target, cmd)
+	}
+	if why != nil {
 		return nil, &shadowsync.Refusal{Code: why.Code, Message: why.Message}
 	}
 	return cmd.Reported, nil

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"maps"
 	"net/http"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 var notifications = map[string]string{
 	"Alarm":                  "alarm",
 	"MediaStatus":            "media_status",
-	"MobilePosition":         "position",
+	"VideoUploadNotify":      "stream", // a body camera wants to be watched [GB28181-2022 A.2.5.8]
+	"PTZPosition":            "ptz",
 	"UploadSnapShotFinished": "snapshot",
 	"DeviceUpgradeResult":    "upgrade",
 }
@@ -37,7 +39,15 @@ func (b *Bridge) Message(in *fleet.Inbound) {
 		case *gb28181.Catalog:
 			b.applyCatalog(in.Device, body.Items, false)
 		default:
-			b.notified(in)
+			switch m.CmdType {
+			case "MobilePosition":
+				b.commands.Deliver(in.Device, m) // some answer the query so
+				b.positions(in)
+			case "PTZPosition":
+				b.ptzPosition(in)
+			default:
+				b.notified(in)
+			}
 		}
 	default:
 		b.unknownEvent(in)
@@ -63,6 +73,54 @@ func (b *Bridge) learn(device gb28181.ID, m *gb28181.Message) {
 		b.shadows.Report(key, patch, nil)
 	case *gb28181.Catalog:
 		b.applyCatalog(device, body.Items, false)
+	default:
+		b.learnFields(device, key, m)
+	}
+}
+
+// learnFields takes over the answers that have no type of their own.
+func (b *Bridge) learnFields(device gb28181.ID, key shadowsync.Key, m *gb28181.Message) {
+	switch m.CmdType {
+	case "ConfigDownload":
+		if patch := mapping.ConfigPatch(m); patch != nil {
+			b.shadows.Report(key, patch, nil)
+			if key.Name == "" {
+				b.learnConfig(device, patch)
+			}
+		}
+	case "HomePositionQuery":
+		if home, told := mapping.Fields(m)["home_position"]; told && key.Name != "" {
+			b.shadows.Report(key, map[string]any{"home_position": home}, nil)
+		}
+	case "PTZPosition":
+		if patch := mapping.PTZPatch(m); patch != nil && key.Name != "" {
+			b.shadows.Report(key, patch, nil)
+		}
+	}
+}
+
+// positions publishes where a device or its channels are, each as an event of its own.
+func (b *Bridge) positions(in *fleet.Inbound) {
+	for _, p := range mapping.Positions(in.Message) {
+		e := event{kind: "position", device: in.Device.String(), at: in.At, fields: p.Fields}
+		if subject, err := gb28181.ParseID(p.DeviceID); err == nil && subject != in.Device {
+			e.channel = subject.String()
+		}
+		b.publishEvent(e)
+		if key := b.keyOf(in.Device, p.DeviceID); b.frequent.allow(key, in.At) {
+			last := maps.Clone(p.Fields)
+			last["ts"] = in.At.UnixMilli()
+			b.shadows.Report(key, map[string]any{"position": last}, nil)
+		}
+	}
+}
+
+// ptzPosition publishes where a camera looks, and shows it in its shadow.
+func (b *Bridge) ptzPosition(in *fleet.Inbound) {
+	b.notified(in)
+	key := b.keyOf(in.Device, in.Message.DeviceID)
+	if patch := mapping.PTZPatch(in.Message); patch != nil && key.Name != "" && b.frequent.allow(key, in.At) {
+		b.shadows.Report(key, patch, nil)
 	}
 }
 
@@ -111,10 +169,7 @@ func (b *Bridge) notified(in *fleet.Inbound) {
 // may repeat it otherwise [GB28181-2022 A.2.6.2].
 func (b *Bridge) alarmStored(in *fleet.Inbound, _ *gb28181.Alarm, e event) {
 	if key := b.keyOf(in.Device, in.Message.DeviceID); key.Name != "" {
-		last := make(map[string]any, len(e.fields)+1)
-		for name, v := range e.fields {
-			last[name] = v
-		}
+		last := maps.Clone(e.fields)
 		last["ts"] = e.at.UnixMilli()
 		b.shadows.Report(key, map[string]any{"alarm": last}, nil)
 	}

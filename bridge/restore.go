@@ -100,6 +100,7 @@ func (b *Bridge) janitor(ctx context.Context) error {
 		case now := <-tick.C:
 			b.forgetVanished(now)
 			b.lockout.Sweep(now)
+			b.frequent.sweep(now)
 		}
 	}
 }

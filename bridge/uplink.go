@@ -36,7 +36,7 @@ func (b *Bridge) Registered(r fleet.Registration, fresh bool) {
 	d, _ := b.fleet.Device(r.Device)
 	b.shadows.Report(thing(r.Device), map[string]any{
 		"registration": registration,
-		"keepalive":    map[string]any{"interval_s": seconds(d.Heartbeat.Interval), "misses": d.Heartbeat.Misses},
+		"keepalive":    keepaliveOf(d),
 		"breaker":      b.breakers.State(r.Device.String()).String(),
 	}, nil)
 	b.publishEvent(event{kind: "registered", device: r.Device.String(), at: r.At, fields: withoutNil(registration)})

@@ -83,6 +83,20 @@ func (a *arguments) needInteger(name string, low, high int) int {
 	return n
 }
 
+// number reads a number in low…high, and tells whether it is there.
+func (a *arguments) number(name string, low, high float64) (float64, bool) {
+	v, there := a.value(name)
+	if !there {
+		return 0, false
+	}
+	n, ok := numberOf(v)
+	if !ok || n < low || n > high {
+		a.fail("%s: %s is not accepted; use a number from %v to %v", name, show(v), low, high)
+		return 0, true
+	}
+	return n, true
+}
+
 // needBool reads true or false.
 func (a *arguments) needBool(name string) bool {
 	v, there := a.value(name)

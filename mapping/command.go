@@ -17,6 +17,7 @@ const (
 	AnswerNone     AnswerKind = iota // the SIP 200: the standard lets the device say no more
 	AnswerResponse                   // one Response with the SN of the request
 	AnswerList                       // Responses until the list is complete
+	AnswerParts                      // Responses until each of Command.Parts has come
 )
 
 // Peer is what an encoder must know of the device it writes to.
@@ -40,8 +41,10 @@ type Command struct {
 	Stop      *Command      // of a movement: what ends it; nil for the rest
 	StopAfter time.Duration // of a movement: when the bridge ends it; 0: at the backstop
 
-	Limit int    // of a list: items at a time
-	Next  string // of a list: the rest of an earlier answer is wanted, the device is not asked
+	Limit int             // of a list: items at a time
+	Next  string          // of a list: the rest of an earlier answer is wanted, the device is not asked
+	Parts []Configuration // of AnswerParts: what is asked for
+	Adds  map[string]any  // what the answer to the caller has beside the device's own
 
 	// Reported is what the shadow says once the device has obeyed, nil for nothing.
 	Reported map[string]any

@@ -33,13 +33,29 @@ var commands = map[string]commandRow{
 	"device_status": {build: query("DeviceStatus", AnswerResponse)},
 	"presets":       {build: query("PresetQuery", AnswerList)},
 	"raw":           {build: buildRaw},
+
+	"records":           {build: buildRecords},
+	"config_get":        {build: buildConfigGet},
+	"config_set":        {build: buildConfigSet},
+	"position":          {build: buildPosition},
+	"ptz_status":        {build: query("PTZPosition", AnswerResponse)},
+	"home_position_get": {build: query("HomePositionQuery", AnswerResponse)},
+	"cruise_tracks":     {build: query("CruiseTrackListQuery", AnswerList)},
+	"cruise_track":      {build: buildCruiseTrack},
+	"sd_status":         {build: query("SDCardStatus", AnswerList)},
+
+	"drag_zoom":     {build: buildDragZoom},
+	"home_position": {build: buildHomePosition},
+	"ptz_precise":   {build: buildPTZPrecise},
+	"sd_format":     {build: buildSDFormat},
+	"upgrade":       {build: buildUpgrade},
+	"snapshot":      {build: buildSnapshot},
+	"target_track":  {build: buildTargetTrack},
 }
 
-// laterCommands are names of the contract that this version does not have.
+// laterCommands are names that users know and this version does not have.
 var laterCommands = []string{
-	"drag_zoom", "home_position", "ptz_precise", "records", "config_get", "config_set", "position", "ptz_status",
-	"home_position_get", "cruise_tracks", "cruise_track", "sd_status", "sd_format", "upgrade", "snapshot",
-	"target_track", "subscribe", "diagnose", "play", "playback", "download", "control", "stop", "broadcast",
+	"subscribe", "diagnose", "play", "playback", "download", "control", "stop", "broadcast",
 }
 
 var commandNames []string // sorted; set once, for commands would refer to itself

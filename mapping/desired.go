@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -19,9 +20,14 @@ const (
 type Row struct {
 	Key   string // dotted path in state.desired
 	Where Where
-	parse func(value any) (want any, err string) // err: what is accepted
-	build func(want any) func(*Command)          // what the wish asks of a device
-	name  string                                 // of the command, for logs and metrics
+	parse func(value any) (want any, accepted string) // accepted: what would be, where value is not
+	build func(want any) func(*Command)               // what the wish asks of a device; nil for a configuration
+	name  string                                      // of the command, for logs and metrics
+	// whole: the command needs all of an object. What a wish leaves out is taken from what
+	// is reported; without these keys it can't be.
+	whole []string
+	// config: it is written by DeviceConfig and read back by ConfigDownload.
+	config string
 }
 
 // Wish is one desired value that reported does not match yet.
@@ -33,17 +39,37 @@ type Wish struct {
 	want  any
 }
 
-// Command returns what brings the wish about. Once the device has obeyed, the Command's
-// Reported is to be reported: it has the shape, the names and the types of what was desired.
-// It is nil for a wish with an Err.
-func (w Wish) Command() *Command {
-	if w.Row == nil {
-		return nil
+// Command returns what brings the wish about, where one command does; reported is what is
+// reported of its key now. Once the device has obeyed, the Command's Reported is to be
+// reported: it has the shape, the names and the types of what was desired. It is nil for a
+// wish with an Err and for a configuration.
+func (w Wish) Command(reported any) (*Command, *Error) {
+	if w.Row == nil || w.Row.build == nil {
+		return nil, w.Err
+	}
+	want := w.want
+	if w.Row.whole != nil {
+		want = Overlay(reported, want)
+		for _, key := range w.Row.whole {
+			if object, _ := want.(map[string]any); object[key] == nil {
+				return nil, Errorf(CodeBadRequest, "%s.%s is missing, and what the device has is not known; give it too", w.Path, key)
+			}
+		}
 	}
 	c := &Command{Name: w.Row.name, Timeout: defaultTimeout}
-	w.Row.build(w.want)(c)
+	w.Row.build(want)(c)
 	c.Reported = nested(w.Path, w.want)
-	return c
+	return c, nil
+}
+
+// Configuration returns the configuration that is wished for, and the value: what differs of
+// an object alone. ok is false for other wishes.
+func (w Wish) Configuration() (c Configuration, want any, ok bool) {
+	if w.Row == nil || w.Row.config == "" {
+		return Configuration{}, nil, false
+	}
+	c, ok = FindConfiguration(w.Row.config)
+	return c, w.want, ok
 }
 
 // desiredRows is the table of what can be desired.
@@ -78,14 +104,73 @@ var desiredRows = []Row{
 		},
 		build: func(want any) func(*Command) { return presetCommand("call", want.(int)) },
 	},
+	axisRow("pan"), axisRow("tilt"), axisRow("zoom"),
+	{
+		Key: "home_position", Where: OnChannel, name: "home_position", whole: []string{"enabled"},
+		parse: parseHomePosition,
+		build: func(want any) func(*Command) { return homePosition(want.(map[string]any)) },
+	},
+	configRow("basic", OnDevice|OnChannel), configRow("video", OnDevice|OnChannel),
+	configRow("record_plan", OnDevice|OnChannel), configRow("alarm_record", OnDevice|OnChannel),
+	configRow("picture_mask", OnDevice|OnChannel), configRow("mirror", OnDevice|OnChannel),
+	configRow("alarm_report", OnDevice|OnChannel), configRow("osd", OnDevice|OnChannel),
 }
 
-// laterRows are desired keys of the contract that this version does not act on.
-var laterRows = []string{
-	"config.alarm_record", "config.alarm_report", "config.basic", "config.mirror", "config.osd", "config.picture_mask",
-	"config.record_plan", "config.video", "home_position", "ptz.pan", "ptz.tilt", "ptz.zoom", "stream",
-	"subscriptions.alarm", "subscriptions.catalog", "subscriptions.position",
+// axisRow is one of ptz.{pan,tilt,zoom}. The device acknowledges and says no more: what is
+// reported is what was asked of it.
+func axisRow(name string) Row {
+	axis := preciseAxes[name]
+	return Row{
+		Key: "ptz." + name, Where: OnChannel, name: "ptz_precise",
+		parse: func(v any) (any, string) {
+			if n, ok := numberOf(v); ok && axis.low <= n && n <= axis.high {
+				return v, ""
+			}
+			return nil, fmt.Sprintf("use a number from %v to %v", axis.low, axis.high)
+		},
+		build: func(want any) func(*Command) {
+			n, _ := numberOf(want)
+			return ptzPrecise(map[string]float64{name: n})
+		},
+	}
 }
+
+func parseHomePosition(v any) (any, string) {
+	const accepted = "use an object with enabled (true or false), reset_time (0 to 86400 seconds), preset_index (0 to 255)"
+	object, ok := v.(map[string]any)
+	if !ok || len(object) == 0 {
+		return nil, accepted
+	}
+	for key, value := range object {
+		n, whole := wholeNumber(value)
+		_, flag := value.(bool)
+		switch {
+		case key == "enabled" && flag,
+			key == "reset_time" && whole && 0 <= n && n <= 86_400,
+			key == "preset_index" && whole && 0 <= n && n <= 255:
+		default:
+			return nil, accepted
+		}
+	}
+	return v, ""
+}
+
+// configRow is a configuration that is written and read back.
+func configRow(name string, where Where) Row {
+	return Row{
+		Key: "config." + name, Where: where, name: "config_set", config: name,
+		parse: func(v any) (any, string) {
+			c, _ := FindConfiguration(name)
+			if _, why := c.Encode(v); why != nil {
+				return nil, why.Message
+			}
+			return v, ""
+		},
+	}
+}
+
+// laterRows are keys that users know and this version does not act on.
+var laterRows = []string{"stream", "subscriptions.alarm", "subscriptions.catalog", "subscriptions.position"}
 
 // DesiredRows returns the table of what can be desired.
 func DesiredRows() []Row { return slices.Clone(desiredRows) }

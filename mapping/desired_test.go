@@ -14,13 +14,19 @@ func TestWishesBecomeCommandsAndCloseTheirDelta(t *testing.T) {
 		{`{"recording":true}`, "<RecordCmd>Record</RecordCmd>"},
 		{`{"recording":false}`, "<RecordCmd>StopRecord</RecordCmd>"},
 		{`{"ptz":{"preset":5}}`, "<PTZCmd>A50F01820005003C</PTZCmd>"},
+		{`{"ptz":{"tilt":-3.5}}`, "<PTZPreciseCtrl>\r\n<Tilt>-3.50</Tilt>\r\n</PTZPreciseCtrl>"},
+		{`{"home_position":{"enabled":true,"preset_index":3}}`, "<HomePosition>\r\n<Enabled>1</Enabled>\r\n<PresetIndex>3</PresetIndex>\r\n</HomePosition>"},
 	} {
 		wishes := Wishes(object(t, c.delta), true)
 		if len(wishes) != 1 || wishes[0].Err != nil {
 			t.Errorf("%s: %+v", c.delta, wishes)
 			continue
 		}
-		cmd := wishes[0].Command()
+		cmd, why := wishes[0].Command(nil)
+		if why != nil {
+			t.Errorf("%s: %v", c.delta, why)
+			continue
+		}
 		if body := string(cmd.Encode(1, target, Peer{})); !strings.Contains(body, c.body) {
 			t.Errorf("%s: %s wants %s", c.delta, body, c.body)
 		}
@@ -32,15 +38,15 @@ func TestWishesBecomeCommandsAndCloseTheirDelta(t *testing.T) {
 }
 
 func TestWhatCannotBeHarmsNothingElse(t *testing.T) {
-	wishes := Wishes(object(t, `{"guard":"maybe","recording":true,"ptz":{"preset":0,"pan":3,"spin":1},
+	wishes := Wishes(object(t, `{"guard":"maybe","recording":true,"ptz":{"preset":0,"pan":-3,"spin":1},
 		"foo":{"bar":1},"config":{"osd":{"on":true}},"stream":{"state":"playing"},"a.b":1,"subscriptions":7}`), true)
 	want := []struct {
 		path string
 		code int
 		says string
 	}{
-		{"a.b", 400, "unknown"}, {"config.osd", 501, "not available in this version"}, {"foo", 400, "guard, recording, ptz.preset"},
-		{"guard", 400, `"maybe" is not accepted; use "on" or "off"`}, {"ptz.pan", 501, "not available"},
+		{"a.b", 400, "unknown"}, {"config.osd", 400, "osd.on is unknown; osd has length"}, {"foo", 400, "guard, recording, ptz.preset"},
+		{"guard", 400, `"maybe" is not accepted; use "on" or "off"`}, {"ptz.pan", 400, "-3 is not accepted; use a number from 0 to 360"},
 		{"ptz.preset", 400, "0 is not accepted; use a whole number from 1 to 255"}, {"ptz.spin", 400, "unknown"},
 		{"recording", 0, ""}, {"stream", 501, "not available"}, {"subscriptions", 400, "alarm, catalog, position"},
 	}
@@ -48,14 +54,29 @@ func TestWhatCannotBeHarmsNothingElse(t *testing.T) {
 		t.Fatalf("%d wishes, want %d: %+v", len(wishes), len(want), wishes)
 	}
 	for i, w := range wishes {
+		cmd, _ := w.Command(nil)
 		switch {
 		case w.Path != want[i].path:
 			t.Errorf("wish %d is %s, want %s", i, w.Path, want[i].path)
-		case want[i].code == 0 && (w.Err != nil || w.Command() == nil):
+		case want[i].code == 0 && (w.Err != nil || cmd == nil):
 			t.Errorf("%s: %v", w.Path, w.Err)
-		case want[i].code != 0 && (w.Err == nil || w.Err.Code != want[i].code || !strings.Contains(w.Err.Message, want[i].says) || w.Command() != nil):
+		case want[i].code != 0 && (w.Err == nil || w.Err.Code != want[i].code || !strings.Contains(w.Err.Message, want[i].says) || cmd != nil):
 			t.Errorf("%s: %v, want %d with %q", w.Path, w.Err, want[i].code, want[i].says)
 		}
+	}
+}
+
+func TestWhatAWishLeavesOutIsTakenFromWhatIsReported(t *testing.T) {
+	wishes := Wishes(object(t, `{"home_position":{"reset_time":60}}`), true)
+	if _, why := wishes[0].Command(nil); why == nil || why.Code != 400 || !strings.Contains(why.Message, "home_position.enabled is missing") {
+		t.Errorf("without anything reported: %v", why)
+	}
+	cmd, why := wishes[0].Command(object(t, `{"enabled":true,"reset_time":5}`))
+	if why != nil {
+		t.Fatal(why)
+	}
+	if body := string(cmd.Encode(1, target, Peer{})); !strings.Contains(body, "<Enabled>1</Enabled>\r\n<ResetTime>60</ResetTime>") {
+		t.Errorf("got %s", body)
 	}
 }
 

@@ -78,6 +78,17 @@ var fields = map[string]knownField{
 	"osdconfig": {"osd", textual}, "length": {"", whole}, "width": {"", whole}, "timex": {"time_x", whole}, "timey": {"time_y", whole},
 	"timeenable": {"time_enable", onoff}, "timetype": {"time_type", whole}, "textenable": {"text_enable", onoff}, "text": {},
 	"x": {"", whole}, "y": {"", whole}, "snapshotconfig": {"snapshot", textual}, "snapshot": {"snapshot", textual},
+	"roiparam": {"roi", textual}, "roiflag": {"roi_flag", onoff}, "roinumber": {"roi_number", whole}, "roiseq": {"roi_seq", whole},
+	"topleft": {"top_left", whole}, "bottomright": {"bottom_right", whole}, "roiqp": {"roi_qp", whole},
+	"svcparam": {"svc", textual}, "svcspacedomainmode": {"svc_space_domain_mode", whole}, "svctimedomainmode": {"svc_time_domain_mode", whole},
+	"ssvcratiovalue": {"ssvc_ratio_value", textual}, "svcstmmode": {"svc_stm_mode", whole},
+	"surveillanceparam": {"surveillance", textual}, "timeflag": {"time_flag", onoff}, "osdflag": {"osd_flag", onoff},
+	"aiflag": {"ai_flag", onoff}, "gisflag": {"gis_flag", onoff}, "eventflag": {"event_flag", onoff}, "alertflag": {"alert_flag", onoff},
+	"timeshowflag": {"time_show_flag", onoff}, "osdshowflag": {"osd_show_flag", onoff}, "aishowflag": {"ai_show_flag", onoff},
+	"gisshowflag": {"gis_show_flag", onoff}, "eventshowflag": {"event_show_flag", onoff}, "alershowtflag": {"alert_show_flag", onoff},
+	"audioparam": {"audio", textual}, "audiorecognitionflag": {"audio_recognition_flag", onoff},
+	"encryptparam": {"encrypt", textual}, "encryptionflag": {"encryption_flag", onoff}, "authenticationflag": {"authentication_flag", onoff},
+	"svacencodeconfig": {"svac_encode", textual}, "svacdecodeconfig": {"svac_decode", textual},
 	"snapnum": {"snap_num", whole}, "interval": {"", whole}, "uploadurl": {"upload_url", textual},
 }
 

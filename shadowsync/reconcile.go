@@ -17,6 +17,8 @@ type Wish struct {
 	Value any
 	Err   *Refusal // set where the key is unknown or its value can't be meant: nothing is tried
 	Act   any      // what the Actuator needs to carry it out
+	// Unanswered tells that an earlier try was left without an answer: it may have been done.
+	Unanswered bool
 }
 
 // Refusal tells why a wish did not come true, as reported.errors shows it.
@@ -34,7 +36,7 @@ type Actuator interface {
 	// keys mean nothing to it.
 	Wishes(k Key, delta map[string]any) []Wish
 	// Make carries out w and returns what is reported now, in the names and types of the
-	// desired state.
+	// desired state; beside a refusal, what is so instead.
 	Make(ctx context.Context, k Key, w Wish) (reported map[string]any, refusal *Refusal)
 }
 
@@ -237,6 +239,7 @@ func (r *Reconciler) look(k Key, t *thingWork) bool {
 		if last != nil && reflect.DeepEqual(last.value, w.Value) && time.Now().Before(last.next) {
 			continue
 		}
+		w.Unanswered = toldCode(errs[w.Path]) == codeTimeout
 		patch, refusal := r.act.Make(r.ctx, k, w)
 		switch {
 		case refusal == nil && r.report(k, withoutErrors(patch, errs, w.Path)):
@@ -254,10 +257,26 @@ func (r *Reconciler) look(k Key, t *thingWork) bool {
 			}
 			wait := delay - time.Duration(rand.Int64N(int64(delay)/5)) // jitter: a fleet does not retry in step
 			t.tries[key] = &try{value: w.Value, next: time.Now().Add(wait), delay: delay}
+			if patch != nil {
+				r.report(k, patch)
+			}
 			r.refused(k, errs, w, *refusal)
 		}
 	}
 	return true
+}
+
+// codeTimeout is the code of a wish that its device left without an answer.
+const codeTimeout = 408
+
+// toldCode is the code that an entry of reported.errors has; 0 for none.
+func toldCode(entry any) int {
+	told, _ := entry.(map[string]any)
+	code, err := strconv.Atoi(fmt.Sprint(told["code"]))
+	if err != nil {
+		return 0
+	}
+	return code
 }
 
 // settle forgets what was refused of wishes that exist no more.
@@ -288,8 +307,7 @@ func (r *Reconciler) settle(k Key, t *thingWork, wishes []Wish, errs map[string]
 // refused reports why w is not true, unless that is what is reported already: the same
 // refusal again is no news, and news would wake us again.
 func (r *Reconciler) refused(k Key, errs map[string]any, w Wish, why Refusal) {
-	if told, ok := errs[w.Path].(map[string]any); ok &&
-		fmt.Sprint(told["code"]) == strconv.Itoa(why.Code) && told["message"] == why.Message {
+	if told, ok := errs[w.Path].(map[string]any); ok && toldCode(told) == why.Code && told["message"] == why.Message {
 		return
 	}
 	told := map[string]any{"code": why.Code, "message": why.Message, "at": time.Now().UnixMilli()}

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,8 +19,14 @@ const (
 
 // answerNames are names that devices give to an answer instead of the query's.
 var answerNames = map[string]string{
-	"homeposition": "homepositionquery",
-	"snapshot":     "snapshotconfig",
+	"snapshot": "snapshotconfig",
+}
+
+// gatherer puts the packets of one answer together.
+type gatherer interface {
+	Add(m *gb28181.Message)
+	Complete() bool // nothing more is owed
+	Partial() bool  // something is known to be missing
 }
 
 // waiter gathers the answer to one request.
@@ -32,7 +39,7 @@ type waiter struct {
 	mu       sync.Mutex // guards what follows
 	sn       int64      // of the answer: the request's, or what the device made of it
 	messages []*gb28181.Message
-	list     *mapping.List
+	gathered gatherer  // of answers that may take several packets; nil for the others
 	last     time.Time // of the newest packet
 	refusal  string    // what the device said instead of OK
 	refused  bool
@@ -46,8 +53,11 @@ func (e *Engine) expect(device gb28181.ID, target string, cmd *mapping.Command) 
 		cmdType: answerName(cmd.CmdType), kind: cmd.Answer,
 		first: make(chan struct{}), done: make(chan struct{}),
 	}
-	if cmd.Answer == mapping.AnswerList {
-		w.list = mapping.NewList(e.cfg.CatalogItems)
+	switch cmd.Answer {
+	case mapping.AnswerList:
+		w.gathered = mapping.NewList(e.cfg.CatalogItems)
+	case mapping.AnswerParts:
+		w.gathered = mapping.NewParts(cmd.Parts)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -128,9 +138,9 @@ func (w *waiter) add(m *gb28181.Message) bool {
 		w.endLocked()
 		return true
 	}
-	if w.kind == mapping.AnswerList {
-		w.list.Add(m)
-		if !w.list.Complete() {
+	if w.gathered != nil {
+		w.gathered.Add(m)
+		if !w.gathered.Complete() {
 			return true
 		}
 	}
@@ -165,16 +175,16 @@ func (j *job) await(ctx, until context.Context, w *waiter) (Result, *mapping.Err
 			return Result{}, j.gaveUp(ctx, "device %s accepted the request with a SIP 200, but its %s Response did not come", j.device, j.cmd.CmdType)
 		}
 	}
-	if j.cmd.Answer == mapping.AnswerList {
-		if why := j.awaitList(ctx, w); why != nil {
+	if w.gathered != nil {
+		if why := j.awaitRest(ctx, w); why != nil {
 			return Result{}, why
 		}
 	}
 	return j.result(w)
 }
 
-// awaitList waits until a list is complete, or quiet for so long that no more will come.
-func (j *job) awaitList(ctx context.Context, w *waiter) *mapping.Error {
+// awaitRest waits until an answer is complete, or quiet for so long that no more will come.
+func (j *job) awaitRest(ctx context.Context, w *waiter) *mapping.Error {
 	for {
 		silent, _ := w.silence()
 		if silent >= quiet {
@@ -185,7 +195,7 @@ func (j *job) awaitList(ctx context.Context, w *waiter) *mapping.Error {
 			return nil
 		case <-time.After(quiet - silent):
 		case <-ctx.Done():
-			return j.gaveUp(ctx, "device %s had not sent its whole list", j.device)
+			return j.gaveUp(ctx, "device %s had not sent its whole answer", j.device)
 		}
 	}
 }
@@ -201,12 +211,22 @@ func (j *job) result(w *waiter) (Result, *mapping.Error) {
 	switch {
 	case w.refused:
 		return Result{}, mapping.Errorf(mapping.CodeDeviceError, "device %s refused %s: %s", j.device, j.cmd.Name, w.refusal)
-	case w.kind == mapping.AnswerList:
-		r.Partial = w.list.Partial()
-		r.Fields = j.e.firstPage(j.device, j.cmd, w.list)
+	case w.gathered != nil:
+		r.Partial = w.gathered.Partial()
+		switch g := w.gathered.(type) {
+		case *mapping.List:
+			r.Fields = j.e.firstPage(j.device, j.cmd, g)
+		case *mapping.Parts:
+			if len(g.Missing()) == len(j.cmd.Parts) {
+				return Result{}, mapping.Errorf(mapping.CodeNotSupported, "device %s answered OK without %s: it does not have that configuration, or nothing is set",
+					j.device, strings.Join(g.Missing(), ", "))
+			}
+			r.Fields = g.Fields()
+		}
 	case w.kind == mapping.AnswerResponse:
 		r.Fields = mapping.Fields(w.messages[0])
 	}
+	maps.Copy(r.Fields, j.cmd.Adds)
 	return r, nil
 }
 

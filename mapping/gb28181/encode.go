@@ -10,6 +10,7 @@ import (
 type Field struct {
 	Name     string
 	Value    string
+	Num      int // its Num attribute; 0: it has none
 	Children []Field
 }
 
@@ -62,7 +63,11 @@ func encode(root, cmdType, deviceID string, sn int, e Encoding, fields []Field) 
 
 func writeFields(b *strings.Builder, fields []Field) {
 	for _, f := range fields {
-		b.WriteString("<" + f.Name + ">")
+		b.WriteString("<" + f.Name)
+		if f.Num > 0 {
+			b.WriteString(` Num="` + strconv.Itoa(f.Num) + `"`)
+		}
+		b.WriteString(">")
 		if len(f.Children) > 0 {
 			b.WriteString("\r\n")
 			writeFields(b, f.Children)

@@ -75,6 +75,9 @@ func Decode(body []byte) (*Message, error) {
 	m.Tree, m.Faulty = root, faulty
 	m.Root = canonical(root.Name, roots)
 	m.CmdType = canonical(root.Value("CmdType"), cmdTypes)
+	if m.Root == "Response" && strings.EqualFold(m.CmdType, "HomePosition") {
+		m.CmdType = "HomePositionQuery" // Dahua, 2016 firmware
+	}
 	m.DeviceID = root.Value("DeviceID", "TargetID")
 	if sn, err := strconv.ParseInt(root.Value("SN"), 10, 64); err == nil && sn > 0 {
 		m.SN = sn

@@ -1,0 +1,41 @@
+package bridge
+
+import (
+	"sync"
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/shadowsync"
+)
+
+// shadowInterval is how often a value that changes all the time may write its shadow.
+const shadowInterval = time.Second
+
+// throttle lets values of high rate into a shadow once a second; the others are events alone.
+type throttle struct {
+	mu   sync.Mutex // guards last
+	last map[shadowsync.Key]time.Time
+}
+
+func newThrottle() *throttle { return &throttle{last: make(map[shadowsync.Key]time.Time)} }
+
+// allow tells whether k may be written now.
+func (t *throttle) allow(k shadowsync.Key, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now.Sub(t.last[k]) < shadowInterval {
+		return false
+	}
+	t.last[k] = now
+	return true
+}
+
+// sweep forgets whom nothing holds back any more.
+func (t *throttle) sweep(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for k, last := range t.last {
+		if now.Sub(last) >= shadowInterval {
+			delete(t.last, k)
+		}
+	}
+}

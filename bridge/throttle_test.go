@@ -1,0 +1,27 @@
+package bridge
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/shadowsync"
+)
+
+func TestHighRateValuesWriteAShadowOnceASecond(t *testing.T) {
+	limit, k, other := newThrottle(), shadowsync.Key{Thing: testDevice}, shadowsync.Key{Thing: testDevice, Name: testChannel}
+	now := time.Unix(1000, 0)
+	for _, c := range []struct {
+		after time.Duration
+		k     shadowsync.Key
+		want  bool
+	}{
+		{0, k, true}, {0, other, true}, {time.Millisecond, k, false}, {shadowInterval, k, true}, {shadowInterval, other, true},
+	} {
+		if got := limit.allow(c.k, now.Add(c.after)); got != c.want {
+			t.Errorf("%v after %v: %v, want %v", c.k, c.after, got, c.want)
+		}
+	}
+	if limit.sweep(now.Add(2 * shadowInterval)); len(limit.last) != 0 {
+		t.Errorf("%d are remembered for nothing", len(limit.last))
+	}
+}

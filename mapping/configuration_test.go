@@ -1,0 +1,97 @@
+package mapping
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+)
+
+// What a device told of a configuration, written back and told again, is the same.
+func TestWhatWasReadCanBeWrittenBack(t *testing.T) {
+	samples, err := filepath.Glob("gb28181/testdata/configdownload/*.xml")
+	if err != nil || len(samples) == 0 {
+		t.Fatalf("no samples: %v", err)
+	}
+	written := 0
+	for _, sample := range samples {
+		body, err := os.ReadFile(sample)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := gb28181.Decode(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := Fields(m)
+		for _, c := range Configurations {
+			value, there := told[c.Name]
+			if !there || !c.write || filepath.Base(sample) == "basicparam-nonsense.xml" {
+				continue
+			}
+			field, why := c.Encode(c.Prune(value))
+			if why != nil {
+				t.Errorf("%s: %s: %v", sample, c.Name, why)
+				continue
+			}
+			again, err := gb28181.Decode(gb28181.Control{CmdType: "DeviceConfig", DeviceID: target, Fields: []gb28181.Field{field}}.Encode(1, gb28181.UTF8))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := Fields(again)[c.Name]; !reflect.DeepEqual(got, value) {
+				t.Errorf("%s: %s is\n%v\nwritten back\n%v", sample, c.Name, value, got)
+			}
+			written++
+		}
+	}
+	if written < 7 {
+		t.Errorf("%d configurations were written back, want those of all samples", written)
+	}
+}
+
+func TestCoveredLooksAtWhatIsWantedAlone(t *testing.T) {
+	for _, c := range []struct {
+		got, want string
+		covered   bool
+	}{
+		{`{"a":1,"b":2}`, `{"a":1.0}`, true},
+		{`{"a":1}`, `{"a":1,"b":null}`, true},
+		{`{"a":1}`, `{"a":"1"}`, false},
+		{`{"a":[{"x":1,"y":2}]}`, `{"a":[{"x":1}]}`, true},
+		{`{"a":[{"x":1},{"x":2}]}`, `{"a":[{"x":1}]}`, false},
+		{`{"a":true}`, `{"a":{"b":true}}`, false},
+	} {
+		if got := Covered(object(t, c.got), object(t, c.want)); got != c.covered {
+			t.Errorf("%s covers %s: %v, want %v", c.got, c.want, got, c.covered)
+		}
+	}
+}
+
+func TestPartsAreCompleteOnceAllHaveCome(t *testing.T) {
+	response := func(inner string) *gb28181.Message {
+		m, err := gb28181.Decode([]byte("<Response><CmdType>ConfigDownload</CmdType><SN>1</SN><DeviceID>" + target + "</DeviceID><Result>OK</Result>" + inner + "</Response>"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	basic, _ := FindConfiguration("basic")
+	osd, _ := FindConfiguration("OSDConfig")
+	p := NewParts([]Configuration{basic, osd})
+	p.Add(response("<BasicParam><Name>a</Name></BasicParam>"))
+	if p.Complete() || !reflect.DeepEqual(p.Fields()["missing"], []string{"osd"}) {
+		t.Errorf("with one of two: %v", p.Fields())
+	}
+	p.Add(response("<OSDConfig><Length>5</Length></OSDConfig>"))
+	if !p.Complete() || p.Fields()["basic"] == nil || p.Fields()["osd"] == nil || p.Fields()["partial"] != nil {
+		t.Errorf("with both: %v", p.Fields())
+	}
+	// Uniview names the element as it likes.
+	p = NewParts([]Configuration{osd})
+	p.Add(response("<OSDCfg><Length>5</Length></OSDCfg>"))
+	if got := p.Fields()["osd"]; !p.Complete() || !reflect.DeepEqual(got, map[string]any{"length": int64(5)}) {
+		t.Errorf("under another name: %v", p.Fields())
+	}
+}
