@@ -3,6 +3,7 @@ package camera
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -115,7 +116,7 @@ func TestPTZMovesAndPresetsAreKept(t *testing.T) {
 			t.Fatalf("%s: %d", hex, m.code)
 		}
 	}
-	ptz("A50F01811005004B") // byte 5 is not looked at in a preset
+	ptz("A50F01811007004D") // byte 5 is not looked at in a preset
 	ptz("A50F010964320054") // right and up
 	if s := d.Channel(channel1); !s.Moving {
 		t.Fatalf("not moving: %+v", s)
@@ -128,30 +129,48 @@ func TestPTZMovesAndPresetsAreKept(t *testing.T) {
 	if again := d.Channel(channel1); again.Pan != s.Pan {
 		t.Error("it moves after the stop")
 	}
-	if e := p.query("Query", "PresetQuery", channel1, ""); e.child("SumNum") != "1" || e.find("PresetList").find("Item").child("PresetID") != "5" {
+	if e := p.query("Query", "PresetQuery", channel1, ""); e.child("SumNum") != "6" || len(e.find("PresetList").children) != 6 {
 		t.Errorf("presets: %+v", e)
 	}
-	ptz("A50F01820005003C") // call
-	if s := d.Channel(channel1); s.Preset != 5 || s.Pan != 0 || s.Tilt != 0 {
+	ptz("A50F01820007003E") // call
+	if s := d.Channel(channel1); s.Preset != 7 || s.Pan != 0 || s.Tilt != 0 {
 		t.Errorf("after the call: %+v", s)
 	}
-	ptz("A50F01830005003D") // delete
-	if e := p.query("Query", "PresetQuery", channel1, ""); e.child("SumNum") != "0" {
+	ptz("A50F01830007003F") // delete
+	if e := p.query("Query", "PresetQuery", channel1, ""); e.child("SumNum") != "5" {
 		t.Errorf("after the deletion: %+v", e)
 	}
-	from := p.mark()
-	ptz("A50F01820005003C")
-	if e := p.response(from, "DeviceControl"); e.child("Result") != "ERROR" {
-		t.Errorf("a preset that is not set was called: %+v", e)
-	}
 	ptz("A50F018C01000042")
-	from = p.mark()
-	ptz("A50F018C01000000") // wrong checksum
-	if e := p.response(from, "DeviceControl"); e.child("Result") != "ERROR" {
-		t.Errorf("a wrong checksum was taken: %+v", e)
-	}
 	if !d.Channel(channel1).Aux[1] || d.Channel(channel2).Moving {
 		t.Error("aux 1 is off, or the wrong channel moved")
+	}
+}
+
+func TestFreshCameraHasPresetsToCall(t *testing.T) {
+	p := newPlatform(t)
+	d := registered(t, p, nil)
+	p.ask("MESSAGE", channel1, mansRequest("Control", "DeviceControl", channel1, tag("PTZCmd", "A50F01820003003A")))
+	if s := d.Channel(channel1); s.Preset != 3 || s.Pan != 144 || s.Zoom != 4 {
+		t.Errorf("after calling preset 3 of a fresh camera: %+v", s)
+	}
+	list := p.query("Query", "PresetQuery", channel2, "").find("PresetList")
+	if list == nil || len(list.children) != 5 || list.children[0].child("PresetName") != "大门" {
+		t.Errorf("a fresh camera lists %+v, want five presets", list)
+	}
+}
+
+func TestFailedControlWithoutResponseIsOnlyNoted(t *testing.T) {
+	p := newPlatform(t)
+	d := registered(t, p, nil)
+	for _, hex := range []string{"A50F01820063009A", "A50F018C01000000"} { // preset 99 is not set; a wrong checksum
+		p.ask("MESSAGE", channel1, mansRequest("Control", "DeviceControl", channel1, tag("PTZCmd", hex)))
+	}
+	p.query("Control", "DeviceControl", channel1, tag("GuardCmd", "SetGuard")) // what follows is answered
+	if n := p.count(isCmd("DeviceControl")); n != 1 {
+		t.Errorf("%d Responses, want the one to GuardCmd", n)
+	}
+	if f := d.State().Failures; len(f) != 2 || !strings.Contains(f[0], "preset 99") || !strings.Contains(f[1], "checksum") {
+		t.Errorf("noted %q, want why each failed", f)
 	}
 }
 

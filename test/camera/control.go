@@ -53,7 +53,8 @@ func (d *Device) controls(r *Request) func() {
 }
 
 // carryOut applies the elements of a Control in their order; the first that fails or is
-// refused ends it with Result ERROR.
+// refused ends it: with Result ERROR where the standard wants a Response, else the device
+// only notes it [GB28181-2022 9.3.1 d].
 func (d *Device) carryOut(r *Request, table map[string]control) {
 	responds := false
 	var failed error
@@ -81,9 +82,11 @@ func (d *Device) carryOut(r *Request, table map[string]control) {
 			after = append(after, c.after)
 		}
 	}
+	if failed != nil {
+		d.note(failed)
+	}
 	switch {
-	case failed != nil:
-		d.cfg.Log.Debug("control", "device", d.cfg.ID, "err", failed)
+	case failed != nil && responds:
 		d.respond(r, tag("Result", "ERROR"))
 	case responds:
 		d.respond(r, tag("Result", "OK"))
@@ -91,6 +94,20 @@ func (d *Device) carryOut(r *Request, table map[string]control) {
 	for _, f := range after {
 		f(d)
 	}
+}
+
+// failuresMost bounds what State.Failures tells, the newest.
+const failuresMost = 16
+
+// note keeps why a Control was not carried out.
+func (d *Device) note(failed error) {
+	d.cfg.Log.Debug("control", "device", d.cfg.ID, "err", failed)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.state.failures) == failuresMost {
+		d.state.failures = slices.Delete(d.state.failures, 0, 1)
+	}
+	d.state.failures = append(d.state.failures, failed.Error())
 }
 
 // oneOf returns the place of e's text among words.

@@ -2,6 +2,7 @@ package camera
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,7 @@ type State struct {
 	Date       string        // its Date header
 	Heartbeat  time.Duration // between keepalives; BasicParam may have changed it
 	Reboots    int
+	Failures   []string          // why Controls were not carried out, the newest last
 	Target                       // of the device itself
 	Targets    map[string]Target // by the DeviceID that a Control or an alarm has named
 }
@@ -70,6 +72,8 @@ type state struct {
 	known   map[string]bool
 	targets map[string]*Target
 	reboots int
+
+	failures []string
 }
 
 func (s *state) init(cfg Config) {
@@ -98,7 +102,14 @@ func (s *state) target(id string) *Target {
 	return t
 }
 
-func newTarget() *Target { return &Target{Zoom: zoomLeast, Cruise: -1, Scan: -1} }
+// factoryPresets are what a camera comes with.
+var factoryPresets = map[int]Preset{
+	1: {"大门", 0, 0, 1}, 2: {"院子", 72, 10, 2}, 3: {"围墙", 144, 5, 4}, 4: {"停车场", 216, 20, 3}, 5: {"门厅", 288, 30, 1},
+}
+
+func newTarget() *Target {
+	return &Target{Zoom: zoomLeast, Cruise: -1, Scan: -1, Presets: maps.Clone(factoryPresets)}
+}
 
 // advance moves the camera as far as it has come by now.
 func (t *Target) advance(now time.Time) {
@@ -127,7 +138,7 @@ func (d *Device) State() State {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := State{Registered: d.registered, Granted: d.granted, Date: d.platformDate, Heartbeat: d.beatEvery,
-		Reboots: d.state.reboots, Target: d.state.target(d.cfg.ID).copy(), Targets: make(map[string]Target)}
+		Reboots: d.state.reboots, Failures: slices.Clone(d.state.failures), Target: d.state.target(d.cfg.ID).copy(), Targets: make(map[string]Target)}
 	for id := range d.state.targets {
 		s.Targets[id] = d.state.target(id).copy()
 	}
