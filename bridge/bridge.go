@@ -128,7 +128,7 @@ func (b *Bridge) build() (err error) {
 		return err
 	}
 	if b.broker, err = broker.New(b.cfg.MQTT, broker.Options{
-		Log: b.log, Registerer: b.reg, Classify: b.classify, Journal: b.store.Journal(),
+		Log: b.log, Registerer: b.reg, Classify: b.classify, Journal: b.store.Journal(), Sessions: newSessionStore(b.store),
 		Will: b.topics.stateOf("offline"), Birth: b.birth, OnClient: b.mqttClient,
 		Filters: append(b.topics.commandFilters(), shadowsync.RequestFilters(b.cfg.Shadow.Prefix)...),
 	}); err != nil {

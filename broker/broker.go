@@ -66,8 +66,9 @@ type Options struct {
 	Registerer prometheus.Registerer
 	Classify   func(topic string) Class
 	Journal    Journal
-	Will       Message  // what other servers publish when a link dies; none without a topic
-	Filters    []string // what links subscribe to
+	Sessions   SessionStore // nil: sessions of the embedded broker's clients end with the program
+	Will       Message      // what other servers publish when a link dies; none without a topic
+	Filters    []string     // what links subscribe to
 	// Birth is called after each (re)connection of a link, on a goroutine of its own: it
 	// publishes the birth message and all retained topics to that link again. publish
 	// waits while the link is busy; it sends nothing once the link is down again.
@@ -194,7 +195,7 @@ func (b *Broker) Publish(m Message) {
 	}
 	b.metrics.published.Inc()
 	if b.server != nil {
-		b.server.publish(m)
+		b.server.publish(m, nil)
 	}
 	for _, l := range b.links {
 		l.publish(m)
@@ -260,11 +261,20 @@ func (b *Broker) embeddedOutbox() *outbox {
 	return b.outboxes[0]
 }
 
-// takeEmbedded hands one stored event to the embedded broker, which takes it at once.
-func (b *Broker) takeEmbedded(_ context.Context, m Message, taken func()) error {
-	b.server.publish(m)
-	taken()
-	return nil
+// takeEmbedded hands one stored event to the embedded broker. It is taken once it is safe for
+// every session that lasts.
+func (b *Broker) takeEmbedded(ctx context.Context, m Message, taken func()) error {
+	done := make(chan error, 1)
+	b.server.publish(m, func(err error) { done <- err })
+	select {
+	case err := <-done:
+		if err == nil {
+			taken()
+		}
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // classify is the class of a topic that somebody else publishes. Everything below $ is the

@@ -28,6 +28,14 @@ type queuedConn struct {
 	err     error
 	wake    chan struct{} // capacity 1
 	done    chan struct{} // closed when the writer has ended and the connection with it
+	session *session      // goes on when what waits has become less
+}
+
+// attach names the session that is told when there is room again.
+func (q *queuedConn) attach(ss *session) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.session = ss
 }
 
 func newQueuedConn(c net.Conn, limit int, dropped, slow func()) *queuedConn {
@@ -51,15 +59,28 @@ func (q *queuedConn) Write(b []byte) (int, error) {
 			q.dropped()
 			return len(b), nil
 		}
-		q.err, q.closed, q.waiting = errSlow, true, nil
-		q.slow()
-		go q.Conn.Close() // unblocks the writer and the reader; may wait for a TLS alert
-		q.signal()
+		q.giveUpLocked()
 		return 0, errSlow
 	}
 	q.waiting = append(q.waiting, b...)
 	q.signal()
 	return len(b), nil
+}
+
+// giveUp ends the connection of a client that does not read.
+func (q *queuedConn) giveUp() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		q.giveUpLocked()
+	}
+}
+
+func (q *queuedConn) giveUpLocked() {
+	q.err, q.closed, q.waiting = errSlow, true, nil
+	q.slow()
+	go q.Conn.Close() // unblocks the writer and the reader; may wait for a TLS alert
+	q.signal()
 }
 
 func (q *queuedConn) signal() {
@@ -94,7 +115,11 @@ func (q *queuedConn) send() {
 			if err != nil {
 				q.err, q.closed, q.waiting = err, true, nil
 			}
+			session := q.session
 			q.mu.Unlock()
+			if session != nil {
+				session.drained()
+			}
 			if spare = out; cap(spare) > 64<<10 {
 				spare = nil // a burst is no reason to keep its memory
 			}

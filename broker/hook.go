@@ -2,8 +2,11 @@ package broker
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -22,9 +25,8 @@ type connection struct {
 	*rights
 	id          string // unique for the connection
 	established atomic.Bool
-
-	mu      sync.Mutex        // guards swapped
-	swapped map[uint16]uint16 // packet IDs of SUBSCRIBE and UNSUBSCRIBE under another number, see swapID
+	session     *session
+	granted     []packets.Subscription // of the SUBSCRIBE being worked on: whose retained messages follow; the reader's own
 }
 
 func newHook(s *server) *hook { return &hook{s: s} }
@@ -36,7 +38,8 @@ func (h *hook) ID() string { return "gb2mqtt" }
 func (h *hook) Provides(call byte) bool {
 	switch call {
 	case mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablish, mochi.OnSessionEstablished, mochi.OnDisconnect,
-		mochi.OnPublish, mochi.OnPacketRead, mochi.OnPacketEncode, mochi.OnPacketSent, mochi.OnPublishDropped:
+		mochi.OnPublish, mochi.OnPacketRead, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnUnsubscribed, mochi.OnPacketProcessed,
+		mochi.OnWill, mochi.OnClientExpired:
 		return true
 	}
 	return false
@@ -62,15 +65,19 @@ func (h *hook) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool {
 	return true
 }
 
-// OnSessionEstablish takes away a will that its client may not publish.
-func (h *hook) OnSessionEstablish(cl *mochi.Client, _ packets.Packet) {
+// OnSessionEstablish opens the session, and takes away a will that its client may not
+// publish.
+func (h *hook) OnSessionEstablish(cl *mochi.Client, pk packets.Packet) {
 	if w := cl.Properties.Will; w.Flag != 0 && !h.mayPublish(cl, w.TopicName) {
 		h.s.b.metrics.refused.WithLabelValues("will").Inc()
 		cl.Properties.Will = mochi.Will{}
 	}
+	if c := h.connection(cl); c != nil {
+		c.session = h.s.open(cl, c.rights, pk.Connect.Clean)
+	}
 }
 
-// OnSessionEstablished tells that a client is there.
+// OnSessionEstablished tells that a client is there, and sends what waited for it.
 func (h *hook) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
 	c := h.connection(cl)
 	if c == nil {
@@ -81,20 +88,54 @@ func (h *hook) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
 	if f := h.s.b.opts.OnClient; f != nil {
 		f(c.user, c.id, true)
 	}
+	conn, _ := cl.Net.Conn.(*queuedConn)
+	conn.attach(c.session)
+	c.session.attach(cl, conn)
 }
 
 // OnDisconnect tells that a client went.
-func (h *hook) OnDisconnect(cl *mochi.Client, _ error, _ bool) {
+func (h *hook) OnDisconnect(cl *mochi.Client, _ error, expire bool) {
 	gone, ok := h.clients.LoadAndDelete(cl)
 	if !ok {
 		return
 	}
-	if c := gone.(*connection); c.established.Load() {
-		h.s.b.metrics.clients.Dec()
-		if f := h.s.b.opts.OnClient; f != nil {
-			f(c.user, c.id, false)
-		}
+	c := gone.(*connection)
+	if !c.established.Load() {
+		return
 	}
+	h.s.b.metrics.clients.Dec()
+	if f := h.s.b.opts.OnClient; f != nil {
+		f(c.user, c.id, false)
+	}
+	conn, _ := cl.Net.Conn.(*queuedConn)
+	if c.session.detach(conn) && expire {
+		h.s.end(c.session)
+	}
+}
+
+// OnClientExpired ends a session that was left for too long.
+func (h *hook) OnClientExpired(cl *mochi.Client) {
+	h.s.mochi.UnsubscribeClient(cl)
+	if ss := h.s.sessions.get(cl.ID); ss != nil {
+		h.s.end(ss)
+	}
+}
+
+// OnWill publishes a will our way, and leaves mochi nothing to publish.
+func (h *hook) OnWill(cl *mochi.Client, w mochi.Will) (mochi.Will, error) {
+	pk := packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: w.Qos, Retain: w.Retain},
+		TopicName:   w.TopicName, Payload: w.Payload, Origin: cl.ID, Created: time.Now().Unix(),
+		Properties: packets.Properties{User: w.User},
+	}
+	if w.WillDelayInterval == 0 {
+		h.s.route(pk, nil)
+		return mochi.Will{}, nil
+	}
+	h.s.sessions.mu.Lock()
+	defer h.s.sessions.mu.Unlock()
+	h.s.sessions.late[cl.ID] = time.AfterFunc(time.Duration(w.WillDelayInterval)*time.Second, func() { h.s.route(pk, nil) })
+	return mochi.Will{}, nil
 }
 
 // mayPublish tells whether a client's own message may go out on topic. Requests may not be
@@ -124,25 +165,38 @@ func (h *hook) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {
 
 // OnPublish decides what becomes of a client's message.
 func (h *hook) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
-	pk.Created = h.s.stamp()
-	if cl.Net.Inline {
-		return pk, nil
-	}
 	h.s.b.metrics.received.Inc()
 	c := h.connection(cl)
 	class := h.s.b.classify(pk.TopicName)
 	switch {
 	case c == nil || class == Owned || !c.mayWrite(pk.TopicName):
 		h.s.b.metrics.refused.WithLabelValues("publish").Inc()
-		if cl.Properties.ProtocolVersion == 5 && pk.FixedHeader.Qos == 1 {
-			return pk, packets.ErrNotAuthorized
+		if cl.Properties.ProtocolVersion == 5 && pk.FixedHeader.Qos > 0 {
+			return pk, h.notAuthorized(cl, pk)
 		}
 		return pk, packets.CodeSuccessIgnore // acknowledged and dropped
 	case class == Request:
 		h.s.b.handle(h.incoming(c, pk))
 		pk.FixedHeader.Retain = false
 	}
-	return pk, nil
+	if err := h.s.routeStored(pk); err != nil {
+		h.s.b.log.Error("MQTT message not acknowledged: it is not stored for all who want it", "topic", pk.TopicName, "client", cl.ID, "err", err)
+		return pk, packets.ErrRejectPacket
+	}
+	return pk, packets.CodeSuccessIgnore // acknowledged; it went our way
+}
+
+// notAuthorized answers a PUBLISH with QoS 1 or 2 itself: mochi knows no refusing PUBREC.
+func (h *hook) notAuthorized(cl *mochi.Client, pk packets.Packet) error {
+	answer := packets.Puback
+	if pk.FixedHeader.Qos == 2 {
+		answer = packets.Pubrec
+	}
+	// A connection that has ended needs no answer.
+	_ = cl.WritePacket(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: answer}, PacketID: pk.PacketID, ReasonCode: packets.ErrNotAuthorized.Code,
+	})
+	return packets.ErrRejectPacket
 }
 
 // incoming is a request as the Handler gets it.
@@ -164,58 +218,82 @@ func (h *hook) incoming(c *connection, pk packets.Packet) *Incoming {
 	return in
 }
 
-// OnPacketRead gives SUBSCRIBE and UNSUBSCRIBE another packet ID where theirs is that of a
-// message on its way to the client: the two number apart [MQTT5 2.2.1], mochi takes them for
-// one and answers 0x91.
+// OnPacketRead takes the PUBACKs: the messages are ours. What is left for mochi acknowledges
+// nothing.
 func (h *hook) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
-	if pk.FixedHeader.Type != packets.Subscribe && pk.FixedHeader.Type != packets.Unsubscribe {
+	if pk.FixedHeader.Type == packets.Publish && !mochi.IsValidFilter(pk.TopicName, true) && strings.HasPrefix(pk.TopicName, "$") {
+		pk.TopicName = "$" // mochi would leave $SYS/… unanswered; it is refused as all below $ is
+	}
+	if pk.FixedHeader.Type != packets.Puback {
 		return pk, nil
 	}
-	if _, clash := cl.State.Inflight.Get(pk.PacketID); !clash {
-		return pk, nil
+	if c := h.connection(cl); c != nil && c.session != nil {
+		c.session.acked(pk.PacketID)
 	}
-	if c := h.connection(cl); c != nil {
-		pk.PacketID = c.swapID(cl, pk.PacketID)
-	}
+	pk.PacketID = 0
 	return pk, nil
 }
 
-// swapID finds a number that nothing on its way has, and remembers the client's own for the
-// answer.
-func (c *connection) swapID(cl *mochi.Client, own uint16) uint16 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for id := uint16(65535); id > 0; id-- {
-		_, inflight := cl.State.Inflight.Get(id)
-		if _, taken := c.swapped[id]; !inflight && !taken {
-			if c.swapped == nil {
-				c.swapped = make(map[uint16]uint16)
-			}
-			c.swapped[id] = own
-			return id
-		}
-	}
-	return own
-}
-
-// OnPacketEncode puts a swapped packet ID back.
-func (h *hook) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets.Packet {
-	if pk.FixedHeader.Type != packets.Suback && pk.FixedHeader.Type != packets.Unsuback {
+// OnSubscribe grants QoS 1 where 2 is wanted [MQTT5 3.8.4], and keeps mochi from sending
+// retained messages: they go the session's way.
+func (h *hook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
+	c := h.connection(cl)
+	if c == nil {
 		return pk
 	}
-	if c := h.connection(cl); c != nil {
-		c.mu.Lock()
-		if own, swapped := c.swapped[pk.PacketID]; swapped {
-			delete(c.swapped, pk.PacketID)
-			pk.PacketID = own
+	c.granted = nil
+	pk.Filters = slices.Clone(pk.Filters)
+	for i := range pk.Filters {
+		f := &pk.Filters[i]
+		_, existed := cl.State.Subscriptions.Get(f.Filter)
+		wanted := *f
+		if wanted.RetainHandling == 1 && existed || mochi.IsSharedFilter(f.Filter) { // [MQTT5 3.3.1.3]
+			wanted.RetainHandling = 2
 		}
-		c.mu.Unlock()
+		wanted.Qos = min(wanted.Qos, 1)
+		c.granted = append(c.granted, wanted)
+		f.Qos, f.RetainHandling = wanted.Qos, 2
 	}
 	return pk
 }
 
-// OnPacketSent counts what was handed to a connection.
-func (h *hook) OnPacketSent(*mochi.Client, packets.Packet, []byte) { h.s.sent.Add(1) }
+// OnSubscribed keeps what was granted.
+func (h *hook) OnSubscribed(cl *mochi.Client, _ packets.Packet, codes []byte) {
+	c := h.connection(cl)
+	if c == nil {
+		return
+	}
+	for i := range c.granted {
+		if i >= len(codes) || codes[i] >= packets.ErrUnspecifiedError.Code {
+			c.granted[i].RetainHandling = 2
+			continue
+		}
+		c.session.subscribed(c.granted[i])
+	}
+}
 
-// OnPublishDropped counts what did not fit a client's queue.
-func (h *hook) OnPublishDropped(*mochi.Client, packets.Packet) { h.s.b.metrics.dropped.Inc() }
+// OnPacketProcessed sends retained messages once the SUBACK is out.
+func (h *hook) OnPacketProcessed(cl *mochi.Client, pk packets.Packet, err error) {
+	if pk.FixedHeader.Type != packets.Subscribe || err != nil {
+		return
+	}
+	if c := h.connection(cl); c != nil {
+		for _, sub := range c.granted {
+			if sub.RetainHandling != 2 {
+				c.session.wish(sub)
+			}
+		}
+		c.granted = nil
+	}
+}
+
+// OnUnsubscribed forgets subscriptions.
+func (h *hook) OnUnsubscribed(cl *mochi.Client, pk packets.Packet) {
+	c := h.connection(cl)
+	if c == nil || c.session == nil {
+		return
+	}
+	for _, f := range pk.Filters {
+		c.session.unsubscribed(f.Filter)
+	}
+}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
@@ -19,11 +18,10 @@ type server struct {
 	b         *Broker
 	cfg       Embedded
 	mochi     *mochi.Server
-	inline    *mochi.Client
 	users     *users
 	listeners []*listener
-	sent      atomic.Uint64 // packets handed to connections
-	clock     atomic.Int64  // ascends with each message, see stamp
+	sessions  sessionTable
+	store     *persistence // nil: sessions live in memory
 
 	mu    sync.Mutex // guards conns
 	conns map[*queuedConn]struct{}
@@ -34,20 +32,21 @@ func newServer(b *Broker) (*server, error) {
 	capabilities := mochi.NewDefaultServerCapabilities()
 	capabilities.MaximumPacketSize = uint32(c.MaxPacket)
 	capabilities.MaximumSessionExpiryInterval = uint32(c.Session.Expiry / time.Second)
-	capabilities.MaximumInflight = uint16(c.Session.Queued)
-	capabilities.MaximumClientWritesPending = 1 << 16 // our own queue bounds what waits, in bytes
+	capabilities.MaximumMessageExpiryInterval = 0 // what a message's sender says counts
+	capabilities.MaximumClientWritesPending = 1   // mochi's own queue is not used: see session
 	capabilities.Compatibilities.ObscureNotAuthorized = false
 	s := &server{b: b, cfg: c, users: newUsers(c), conns: make(map[*queuedConn]struct{})}
-	s.clock.Store(time.Now().Unix())
+	s.sessions.all, s.sessions.late = make(map[string]*session), make(map[string]*time.Timer)
+	if b.opts.Sessions != nil {
+		s.store = &persistence{b.opts.Sessions, b.log}
+	}
 	s.mochi = mochi.New(&mochi.Options{
 		Capabilities: capabilities,
 		Logger:       slog.New(quietHandler{b.log.Handler()}),
-		InlineClient: true,
 		// One packet a write: queuedConn must be able to tell them apart.
 		ClientNetWriteBufferSize: 1,
 		SysTopicResendInterval:   1 << 30, // $SYS is nobody's here: /metrics tells
 	})
-	s.inline = s.mochi.NewClient(nil, "bridge", "bridge", true)
 	if err := s.mochi.AddHook(newHook(s), nil); err != nil {
 		return nil, fmt.Errorf("embedded broker: %w", err)
 	}
@@ -58,6 +57,11 @@ func newServer(b *Broker) (*server, error) {
 func (s *server) listen() error {
 	if s.listeners != nil {
 		return nil
+	}
+	if s.store != nil {
+		if err := s.restore(); err != nil {
+			return fmt.Errorf("MQTT sessions: %w", err)
+		}
 	}
 	for i, address := range s.cfg.Listen {
 		l, err := openListener(address, s.cfg.TLS)
@@ -105,6 +109,7 @@ func (s *server) run(ctx context.Context) {
 	s.closeConns()
 	wg.Wait()
 	s.awaitConns()
+	s.sessions.stopWills()
 	if err := s.mochi.Close(); err != nil {
 		s.b.log.Warn("embedded broker not closed", "err", err)
 	}
@@ -154,66 +159,46 @@ func (s *server) openConns() []*queuedConn {
 	return open
 }
 
-// publish hands m to all subscribers. It waits for none.
-func (s *server) publish(m Message) {
-	s.inject(packets.Packet{
+// publish hands m to all subscribers. It waits for none. stored, where given, is called once
+// m is safe for all sessions that last.
+func (s *server) publish(m Message, stored func(error)) {
+	s.route(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: m.QoS, Retain: m.Retain},
-		TopicName:   m.Topic, Payload: m.Payload, PacketID: uint16(m.QoS), // an ID is wanted and never sent
-	})
+		TopicName:   m.Topic, Payload: m.Payload, Created: time.Now().Unix(),
+	}, stored)
 }
 
 // answer publishes to a Response Topic.
 func (s *server) answer(topic string, correlation, payload []byte, code int) {
-	s.inject(packets.Packet{
+	s.route(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1},
-		TopicName:   topic, Payload: payload, PacketID: 1, ProtocolVersion: 5,
+		TopicName:   topic, Payload: payload, Created: time.Now().Unix(),
 		Properties: packets.Properties{
 			CorrelationData: correlation,
 			User:            []packets.UserProperty{{Key: "code", Val: fmt.Sprint(code)}},
 		},
-	})
+	}, nil)
 }
 
-func (s *server) inject(pk packets.Packet) {
-	if err := s.mochi.InjectPacket(s.inline, pk); err != nil {
-		s.b.log.Error("MQTT publication failed", "topic", pk.TopicName, "err", err)
-	}
-}
-
-// stamp is the Created time of the next message. Mochi sends a returning session its messages
-// by this time in whole seconds, so each has one of its own to keep their order.
-func (s *server) stamp() int64 {
-	for {
-		last := s.clock.Load()
-		next := max(last+1, time.Now().Unix())
-		if s.clock.CompareAndSwap(last, next) {
-			return next
-		}
-	}
-}
-
-// settleTime is how long nothing must have been sent for all to be sent: mochi moves messages
-// to connections by a goroutine for each client.
-const settleTime = 20 * time.Millisecond
+// settleTime is how often flush looks.
+const settleTime = 5 * time.Millisecond
 
 // flush waits until what was published is with the system, but for clients that do not read.
 func (s *server) flush(ctx context.Context) error {
 	tick := time.NewTicker(settleTime)
 	defer tick.Stop()
-	begun, last := time.Now(), s.sent.Load()
-	for quiet := 0; quiet < 2; {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("flush the embedded broker: %w", ctx.Err())
-		case <-tick.C:
-		}
+	for begun := time.Now(); time.Since(begun) < lastWords; {
 		waiting := 0
 		for _, q := range s.openConns() {
 			waiting += q.pending()
 		}
-		quiet++
-		if now := s.sent.Load(); now != last || waiting > 0 && time.Since(begun) < lastWords {
-			last, quiet = now, 0
+		if waiting == 0 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("flush the embedded broker: %w", ctx.Err())
+		case <-tick.C:
 		}
 	}
 	return nil

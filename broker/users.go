@@ -46,6 +46,20 @@ func (u *users) login(name, password string) *rights {
 	return nil
 }
 
+// rightsOf returns what a session of that user may read, or nil when there is no such user.
+func (u *users) rightsOf(name string) *rights {
+	if len(u.byName) == 0 {
+		return &rights{user: name, all: true}
+	}
+	if user, known := u.byName[name]; known {
+		return &rights{user: name, read: user.Read, write: user.Write}
+	}
+	if u.anonymous && name == "" {
+		return &rights{all: true}
+	}
+	return nil
+}
+
 // passes compares in constant time.
 func (u *users) passes(kept, given string) bool {
 	if !isBcrypt(kept) {

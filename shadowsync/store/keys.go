@@ -16,6 +16,7 @@ const (
 	KindChannels     Kind = 'c' // channel lists, by device
 	KindOutbox       Kind = 'o' // messages that wait for a link, by sequence
 	KindOutboxMark   Kind = 'O' // highest sequence given out, by link
+	KindSession      Kind = 's' // sessions of MQTT clients and what waits for them, by client
 )
 
 // Key returns the binary key of kind with the parts behind it. Every part but the last has
