@@ -110,10 +110,11 @@ func dropControls(s string) string {
 // EncodeText writes s in e. What GBK does not have is written as GB 18030 has it; what
 // nothing has becomes a question mark.
 func EncodeText(s string, e Encoding) []byte {
+	s = strings.ToValidUTF8(s, "?")
 	if e != GB18030 && e != GB2312 {
 		return []byte(s)
 	}
-	out, _, err := transform.Bytes(simplifiedchinese.GB18030.NewEncoder(), []byte(strings.ToValidUTF8(s, "?")))
+	out, _, err := transform.Bytes(simplifiedchinese.GB18030.NewEncoder(), []byte(s))
 	if err != nil {
 		return []byte(strings.Map(func(r rune) rune {
 			if r >= utf8.RuneSelf {

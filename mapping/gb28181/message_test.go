@@ -129,8 +129,6 @@ func TestEncodingsAreReadWhateverIsDeclared(t *testing.T) {
 	}
 }
 
-func bytesJoin(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
-
 // FuzzDecode holds that no body panics, that what was read is the same written and read again,
 // and that the quick look at keepalives never sees more than Decode.
 func FuzzDecode(f *testing.F) {

@@ -2,6 +2,7 @@ package gb28181
 
 import (
 	"encoding/hex"
+	"strings"
 	"testing"
 )
 
@@ -53,6 +54,56 @@ func TestPTZCommandsAreTheBytesOfTheStandard(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
+}
+
+func TestPTZCommandsAreReadBack(t *testing.T) {
+	for _, c := range ptzCases {
+		want := c.cmd
+		if c.name == "zoom in, clamped" {
+			want = Move{Zoom: 15}
+		}
+		if iris, is := want.(Iris); is && iris.Speed == 0 {
+			want = Focus{} // the lens stops by one word
+		}
+		for _, digits := range []string{c.want, strings.ToLower(c.want), " " + c.want + "\n"} {
+			if got, err := DecodePTZ(digits); err != nil || got != want {
+				t.Errorf("%s: %q read as %+v, %v; want %+v", c.name, digits, got, err, want)
+			}
+		}
+	}
+}
+
+func TestWhatIsNoPTZCommandIsRefused(t *testing.T) {
+	for name, digits := range map[string]string{
+		"empty": "", "too short": "A50F01010000B6", "too long": "A50F0100000000B500", "no hex": "A50F01000000GGB5",
+		"wrong first byte": "A60F0100000000B6", "wrong sum": "A50F0100000000B6", "no instruction of the standard": "A50F01FF000000B4",
+		"a scan that is none": "A50F018900030041",
+	} {
+		if got, err := DecodePTZ(digits); err == nil {
+			t.Errorf("%s: %q read as %+v", name, digits, got)
+		}
+	}
+	// The low half of the second byte is a check that some get wrong; the sum tells the rest.
+	if got, err := DecodePTZ("A5000100000000A6"); err != nil || got != (Move{}) {
+		t.Errorf("a wrong check in byte 2: %+v, %v", got, err)
+	}
+}
+
+// FuzzDecodePTZ holds that what was read is the same written and read again. A stop of the iris
+// and one of the focus are the same word.
+func FuzzDecodePTZ(f *testing.F) {
+	for _, c := range ptzCases {
+		f.Add(c.want)
+	}
+	f.Fuzz(func(t *testing.T, digits string) {
+		cmd, err := DecodePTZ(digits)
+		if err != nil {
+			return
+		}
+		if again, err := DecodePTZ(cmd.PTZCmd()); err != nil || again.PTZCmd() != cmd.PTZCmd() {
+			t.Errorf("%q is %+v; written as %s it is %+v, %v", digits, cmd, cmd.PTZCmd(), again, err)
+		}
+	})
 }
 
 // FuzzPTZ holds that every movement, whatever its speeds, is eight bytes that frame and sum up
