@@ -37,6 +37,7 @@ type Command struct {
 	Encode func(sn int, target string, p Peer) []byte
 
 	PTZ       bool          // has a lane of its own
+	Alone     bool          // devices answer one of its CmdType at a time
 	Motion    Motion        // what it moves or stops, NoMotion for the rest
 	Stop      *Command      // of a movement: what ends it; nil for the rest
 	StopAfter time.Duration // of a movement: when the bridge ends it; 0: at the backstop

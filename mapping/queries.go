@@ -33,6 +33,7 @@ func buildRecords(a *arguments, c *Command, _ bool) {
 	queryWith(c, "RecordInfo", AnswerList,
 		element("StartTime", gb28181.FormatTime(start)), element("EndTime", gb28181.FormatTime(end)),
 		element("Secrecy", "0"), element("Type", kind))
+	c.Alone = true // of two at once some recorders (Dahua) answer one
 }
 
 // moment reads a time: Unix ms, or ISO text, without a zone the device's time (UTC+8).

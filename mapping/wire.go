@@ -104,7 +104,7 @@ func buildRaw(a *arguments, c *Command, _ bool) {
 		a.fail("xml has no CmdType; it names what is asked")
 		return
 	}
-	c.CmdType, c.Answer = m.CmdType, rawAnswer(m)
+	c.CmdType, c.Answer, c.Alone = m.CmdType, rawAnswer(m), m.CmdType == "RecordInfo"
 	c.Encode = func(sn int, _ string, p Peer) []byte {
 		encoding := p.Encoding
 		if encoding == gb28181.ASCII {

@@ -168,7 +168,7 @@ func (e *Engine) admit(device gb28181.ID, target string, cmd *mapping.Command) (
 	}
 	why := e.reachable(device)
 	if why == nil {
-		if j.ticket = e.enter(device, target, cmd.PTZ, false); j.ticket == nil {
+		if j.ticket = e.enter(device, turnOf(target, cmd), cmd.PTZ, false); j.ticket == nil {
 			why = mapping.Errorf(mapping.CodeOverLimit,
 				"%d commands to device %s are under way and %d wait, which is limits.inflight_per_device and limits.queue_per_device; wait for their answers",
 				e.cfg.InflightPerDevice, device, e.cfg.QueuePerDevice)

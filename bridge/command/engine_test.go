@@ -144,15 +144,79 @@ func TestARefusalIs502WithItsText(t *testing.T) {
 	}
 }
 
-func TestAnErrorBeforeThe200RefusesACommandWithoutAnAnswer(t *testing.T) {
+// Whether an unasked Response with ERROR comes before the 200, with it or after it must make no
+// difference; where the 200 is lost, it is all that is known.
+func TestThe200DecidesWhatNeedsNoResponse(t *testing.T) {
+	for _, c := range []struct {
+		says time.Duration // when the Response comes; the 200 comes after a second
+		err  error
+		want int
+	}{
+		{500 * time.Millisecond, nil, 200}, {time.Second, nil, 200}, {1500 * time.Millisecond, nil, 200},
+		{500 * time.Millisecond, sip.ErrTimeout, 502},
+	} {
+		story(t, Default(), func(t *testing.T, d *device) {
+			d.rtt, d.err = time.Second, c.err
+			said := make(chan struct{})
+			go func() {
+				defer close(said)
+				time.Sleep(c.says)
+				d.say(response("DeviceControl", 1, "<Result>ERROR</Result>"))
+			}()
+			if _, why := d.do(channel, "preset", `{"action":"call","id":3}`); code(why) != c.want {
+				t.Errorf("ERROR after %v, 200 %v: %v, want %d", c.says, c.err, why, c.want)
+			}
+			<-said
+		})
+	}
+}
+
+func TestAnErrorInsideThe200Refuses(t *testing.T) {
 	story(t, Default(), func(t *testing.T, d *device) {
-		d.rtt = time.Second
-		go func() {
-			time.Sleep(500 * time.Millisecond)
-			d.say(response("DeviceControl", 1, "<Result>ERROR</Result>"))
-		}()
+		d.inSIP = "<Response><CmdType>DeviceControl</CmdType><SN>SN?</SN><DeviceID>" + cam + "</DeviceID><Result>ERROR</Result></Response>"
 		if _, why := d.do(channel, "preset", `{"action":"call","id":3}`); code(why) != 502 {
 			t.Errorf("%v, want 502", why)
+		}
+	})
+}
+
+func TestAStatusThatRefusesIsFinalWhateverCameBefore(t *testing.T) {
+	story(t, Default(), func(t *testing.T, d *device) {
+		d.code, d.rtt = 400, time.Second
+		go func() {
+			time.Sleep(500 * time.Millisecond)
+			d.say(response("DeviceControl", 1, "<Result>OK</Result>"))
+		}()
+		if _, why := d.do(channel, "record", `{"on":true}`); code(why) != 502 || !strings.Contains(why.Message, "400") {
+			t.Errorf("%v, want 502 with the 400", why)
+		}
+	})
+}
+
+// Some recorders answer one of two that are asked at the same time (Dahua).
+func TestRecordingsAreAskedForOneAtATime(t *testing.T) {
+	story(t, Default(), func(t *testing.T, d *device) {
+		asked := make(chan sent, 10)
+		d.reply = func(_ *device, s sent) { asked <- s }
+		done := make(chan *mapping.Error, 3)
+		for _, target := range []string{channel, cam, channel} {
+			d.engine.Start(d.id, target, d.parse(target, "records", `{"start":"2026-09-23","end":"2026-09-24"}`), func(_ Result, why *mapping.Error) { done <- why })
+		}
+		d.engine.Start(d.id, cam, d.parse(cam, "presets", ""), func(Result, *mapping.Error) {})
+		for i := range 3 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if n := len(d.requests()); n != i+2 { // the presets go beside them
+				t.Fatalf("%d requests with %d answers, want %d", n, i, i+2)
+			}
+			s := <-asked
+			if !strings.Contains(s.body, "RecordInfo") {
+				s = <-asked
+			}
+			d.say(response("RecordInfo", s.sn, "<SumNum>0</SumNum>"))
+			if why := <-done; why != nil {
+				t.Error(why)
+			}
 		}
 	})
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/guard"
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
@@ -40,16 +41,50 @@ func (j *job) exchange(ctx, until context.Context) (Result, *mapping.Error) {
 	if err == nil {
 		e.o.Heard(j.device)
 	}
-	if why := j.refused(ctx, resp, err); why != nil && !w.answered() { // the Response may be quicker than a lost 200
+	// A Response stands in for a 200 that was lost; a status that refuses is final.
+	if why := j.refused(ctx, resp, err); why != nil && (err == nil || !w.answered()) {
 		return Result{}, why
 	}
-	if len(resp.Body) > 0 {
-		// Some devices answer in the 200 itself; what can't be read there was not meant for us.
-		if m, err := gb28181.Decode(resp.Body); err == nil && m.Root == "Response" {
-			w.add(m)
-		}
+	inside := responseIn(resp)
+	if cmd.Answer == mapping.AnswerNone && err == nil {
+		return j.acknowledged(inside)
+	}
+	if inside != nil {
+		w.add(inside)
 	}
 	return j.await(ctx, until, w)
+}
+
+// responseIn reads the Response that some devices put into the 200 itself; nil for none. What
+// can't be read there was not meant for us.
+func responseIn(resp sip.Response) *gb28181.Message {
+	if len(resp.Body) == 0 {
+		return nil
+	}
+	m, err := gb28181.Decode(resp.Body)
+	if err != nil || m.Root != "Response" {
+		return nil
+	}
+	return m
+}
+
+// acknowledged ends a command that the standard leaves unanswered [GB28181-2022 9.3.1 d]: its
+// 200 decides. A Response that some devices send all the same counts only in the 200 itself, for
+// whether another came before the 200 or after it is a matter of chance.
+func (j *job) acknowledged(inside *gb28181.Message) (Result, *mapping.Error) {
+	if inside != nil {
+		if refused, text := inside.Refused(); refused {
+			return Result{}, j.refusedBy(text)
+		}
+	}
+	r := Result{Fields: map[string]any{}}
+	maps.Copy(r.Fields, j.cmd.Adds)
+	return r, nil
+}
+
+// refusedBy tells a Response that refuses, in the device's words.
+func (j *job) refusedBy(text string) *mapping.Error {
+	return mapping.Errorf(mapping.CodeDeviceError, "device %s refused %s: %s", j.device, j.cmd.Name, text)
 }
 
 // outcome is what the breaker learns from a request: any final answer but a 408, 480 or 5xx

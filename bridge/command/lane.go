@@ -3,6 +3,7 @@ package command
 import (
 	"slices"
 
+	"github.com/gb2mqtt/gb2mqtt/mapping"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
 
@@ -15,21 +16,33 @@ type lanes struct {
 // lane lets so many commands go at a time, in the order in which they came.
 type lane struct {
 	running int
-	busy    []string  // targets of running PTZ commands: one at a time for each camera, for their order is their meaning
+	busy    []string  // turns of running commands: of each turn one at a time
 	queue   []*ticket // what waits, the longest first
 }
 
 // ticket is a place in a lane.
 type ticket struct {
 	device gb28181.ID
-	target string
 	ptz    bool
+	turn   string        // commands that share it go one after the other; "" for those that need not
 	ready  chan struct{} // closed when the command may go
+}
+
+// turnOf names what a command waits for besides a place: PTZ goes to each camera one at a time,
+// for its order is its meaning; of what a device answers only once, one goes to the device.
+func turnOf(target string, cmd *mapping.Command) string {
+	switch {
+	case cmd.PTZ:
+		return target
+	case cmd.Alone:
+		return cmd.CmdType
+	}
+	return ""
 }
 
 // enter queues a command of device; forced ones, the stops of movements, however long the
 // queue is. It returns nil when the queue is full.
-func (e *Engine) enter(device gb28181.ID, target string, ptz, forced bool) *ticket {
+func (e *Engine) enter(device gb28181.ID, turn string, ptz, forced bool) *ticket {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	d := e.lanes[device]
@@ -37,7 +50,7 @@ func (e *Engine) enter(device gb28181.ID, target string, ptz, forced bool) *tick
 		d = new(lanes)
 	}
 	l := d.of(ptz)
-	t := &ticket{device: device, target: target, ptz: ptz, ready: make(chan struct{})}
+	t := &ticket{device: device, turn: turn, ptz: ptz, ready: make(chan struct{})}
 	l.queue = append(l.queue, t)
 	e.metrics.waiting.Inc()
 	e.dispatch(l)
@@ -62,7 +75,7 @@ func (e *Engine) leave(t *ticket) {
 	} else {
 		l.running--
 		e.metrics.inflight.Dec()
-		if i := slices.Index(l.busy, t.target); t.ptz && i >= 0 {
+		if i := slices.Index(l.busy, t.turn); t.turn != "" && i >= 0 {
 			l.busy = slices.Delete(l.busy, i, i+1)
 		}
 		e.dispatch(l)
@@ -76,14 +89,14 @@ func (e *Engine) leave(t *ticket) {
 func (e *Engine) dispatch(l *lane) {
 	for i := 0; i < len(l.queue) && l.running < e.cfg.InflightPerDevice; {
 		t := l.queue[i]
-		if t.ptz && slices.Contains(l.busy, t.target) {
+		if t.turn != "" && slices.Contains(l.busy, t.turn) {
 			i++
 			continue
 		}
 		l.queue = slices.Delete(l.queue, i, i+1)
 		l.running++
-		if t.ptz {
-			l.busy = append(l.busy, t.target)
+		if t.turn != "" {
+			l.busy = append(l.busy, t.turn)
 		}
 		e.metrics.waiting.Dec()
 		e.metrics.inflight.Inc()

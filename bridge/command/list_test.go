@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -159,6 +160,45 @@ func TestALongListInSmallPacketsIsTaken(t *testing.T) {
 		}
 		if r, why := d.do(cam, "catalog", `{"limit":10000}`); why != nil || count(t, r, "channels") != 10_000 {
 			t.Error(why)
+		}
+	})
+}
+
+// Packets come again when their 200 was late, and with other packets between them; what tells
+// recordings apart is their time and their file [GB28181-2022 Annex M].
+func TestRecordingsOfManyPacketsAreJoinedOnce(t *testing.T) {
+	const all, each = 10_000, 40
+	page := func(from int) string {
+		var b strings.Builder
+		fmt.Fprintf(&b, `<Name>n</Name><SumNum>%d</SumNum><RecordList Num="%d">`, all, each)
+		for i := from; i < from+each; i++ {
+			start := time.Date(2026, 9, 23, 0, 0, i, 0, time.UTC).Format("2006-01-02T15:04:05")
+			fmt.Fprintf(&b, "<Item><DeviceID>%s</DeviceID><Name>n</Name><FilePath>f%d</FilePath><StartTime>%s</StartTime><EndTime>%s</EndTime><Secrecy>0</Secrecy><Type>time</Type><FileSize>5</FileSize></Item>",
+				channel, i%2, start, start)
+		}
+		b.WriteString("</RecordList>")
+		return b.String()
+	}
+	story(t, Default(), func(t *testing.T, d *device) {
+		d.reply = func(d *device, s sent) {
+			for from := 0; from < all; from += each {
+				d.say(response("RecordInfo", s.sn, page(from)))
+				if from%(each*10) == 0 {
+					d.say(response("RecordInfo", s.sn, page(from/2/each*each)))
+				}
+			}
+		}
+		r, why := d.do(channel, "records", `{"start":"2026-09-23","end":"2026-09-24","limit":6000}`)
+		if why != nil || r.Partial || count(t, r, "records") != 6000 {
+			t.Fatalf("%v %v", why, r.Partial)
+		}
+		first := r.Fields["records"].([]map[string]any)[0]
+		if first["start_time"] != int64(1790092800000) || first["file_size"] != int64(5) || first["type"] != "time" || r.Fields["sum_num"] != int64(all) {
+			t.Errorf("%v of %v", first, r.Fields["sum_num"])
+		}
+		r, why = d.do(channel, "records", `{"limit":6000,"next":"`+r.Fields["next"].(string)+`"}`)
+		if why != nil || count(t, r, "records") != all-6000 || r.Fields["next"] != nil || len(d.requests()) != 1 {
+			t.Errorf("the rest: %v", why)
 		}
 	})
 }

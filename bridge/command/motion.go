@@ -179,7 +179,7 @@ func (ms *motions) stopOnce(m *motion) {
 // asked: a stop that is not tried helps nobody.
 func (ms *motions) send(m *motion) {
 	e := ms.e
-	t := e.enter(m.key.device, m.key.target, true, true)
+	t := e.enter(m.key.device, turnOf(m.key.target, m.stop), true, true)
 	defer e.leave(t)
 	select {
 	case <-t.ready:

@@ -210,7 +210,7 @@ func (j *job) result(w *waiter) (Result, *mapping.Error) {
 	r := Result{Fields: map[string]any{}, Messages: w.messages}
 	switch {
 	case w.refused:
-		return Result{}, mapping.Errorf(mapping.CodeDeviceError, "device %s refused %s: %s", j.device, j.cmd.Name, w.refusal)
+		return Result{}, j.refusedBy(w.refusal)
 	case w.gathered != nil:
 		r.Partial = w.gathered.Partial()
 		switch g := w.gathered.(type) {
