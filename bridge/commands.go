@@ -142,7 +142,10 @@ func (a *commandAnswer) send(kind string, code int, body map[string]any) {
 		a.in.Reply(mustJSON(body), code)
 		return
 	}
-	a.bridge.broker.Publish(broker.Message{Topic: a.bridge.topics.answer(a.topic, kind), Payload: mustJSON(body), QoS: 1})
+	a.bridge.broker.Publish(broker.Message{
+		Topic: a.bridge.topics.answer(a.topic, kind), Payload: mustJSON(body), QoS: 1,
+		Event: a.in.Link != "", // it waits for a link that went down meanwhile
+	})
 }
 
 // ask has the bridge itself ask a device something, and waits for the answer.

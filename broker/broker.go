@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -37,6 +38,9 @@ type Message struct {
 	QoS     byte   // 0 to 2
 	Retain  bool   // with an empty payload: what was retained is forgotten
 	Event   bool   // must not be lost: goes through the journal, as with PublishEvent
+
+	correlation []byte // of an answer to a Response Topic over a link
+	code        string // its user property; empty: no such answer
 }
 
 // Handler is called for each request. It runs on the goroutine of the client or link that
@@ -108,7 +112,7 @@ func New(cfg Config, opts Options) (*Broker, error) {
 		}
 		b.server = s
 		if opts.Journal != nil {
-			b.outboxes = append(b.outboxes, newOutbox(embeddedOutbox, opts.Journal, opts.Log))
+			b.outboxes = append(b.outboxes, newOutbox(embeddedOutbox, Outbox{}, opts.Journal, opts.Log))
 		}
 	}
 	for _, lc := range cfg.Links {
@@ -124,6 +128,9 @@ func New(cfg Config, opts Options) (*Broker, error) {
 		return nil, fmt.Errorf("broker metrics: %w", err)
 	}
 	b.metrics = m
+	for _, o := range b.outboxes {
+		o.dropped = m.outboxDropped.MustCurryWith(prometheus.Labels{"receiver": o.name})
+	}
 	return b, nil
 }
 
@@ -166,13 +173,17 @@ func (b *Broker) Run(ctx context.Context) error {
 			return err
 		}
 		if out := b.embeddedOutbox(); out != nil {
+			begun := time.Now()
 			wg.Go(func() {
-				if err := out.drain(ctx, b.takeEmbedded); err != nil {
+				if err := out.drain(ctx, begun, b.takeEmbedded); err != nil {
 					b.log.Error("stored events not published", "err", err)
 				}
 			})
 		}
 		wg.Go(func() { b.server.run(ctx) })
+	}
+	for _, o := range b.outboxes {
+		wg.Go(func() { o.tidy(ctx) })
 	}
 	for _, l := range b.links {
 		wg.Go(func() { l.run(ctx) })
@@ -262,19 +273,15 @@ func (b *Broker) embeddedOutbox() *outbox {
 }
 
 // takeEmbedded hands one stored event to the embedded broker. It is taken once it is safe for
-// every session that lasts.
-func (b *Broker) takeEmbedded(ctx context.Context, m Message, taken func()) error {
-	done := make(chan error, 1)
-	b.server.publish(m, func(err error) { done <- err })
-	select {
-	case err := <-done:
-		if err == nil {
-			taken()
+// every session that lasts; what could not be stored for one has been told.
+func (b *Broker) takeEmbedded(_ context.Context, m Message, taken func()) error {
+	b.server.publish(m, func(err error) {
+		if err != nil {
+			b.log.Error("event not stored for all persistent sessions", "topic", m.Topic, "err", err)
 		}
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+		taken()
+	})
+	return nil
 }
 
 // classify is the class of a topic that somebody else publishes. Everything below $ is the

@@ -64,9 +64,16 @@ type Link struct {
 	TLS       LinkTLS       `yaml:"tls"`
 	Keepalive time.Duration `yaml:"keepalive"` // 0: 60 s
 	QoS       *int          `yaml:"qos"`       // the highest that is used; absent: 1
+	Outbox    Outbox        `yaml:"outbox"`
 	Kind      string        `yaml:"kind"`      // mqtt (also when empty)
 	Thing     string        `yaml:"thing"`     // of kind aws
 	Direction string        `yaml:"direction"` // of kind aws
+}
+
+// Outbox bounds the events that wait for a link that is down; the oldest go first.
+type Outbox struct {
+	MaxAge   time.Duration `yaml:"max_age"`   // 0: 168h
+	MaxBytes int           `yaml:"max_bytes"` // 0: 1 GiB
 }
 
 // LinkTLS is how a link proves the server's identity and its own.
@@ -88,6 +95,10 @@ const (
 	maxExpiry  = 10 * 365 * 24 * time.Hour
 
 	defaultKeepalive = 60 * time.Second
+
+	defaultOutboxAge   = 7 * 24 * time.Hour
+	defaultOutboxBytes = 1 << 30
+	minOutboxBytes     = 64 << 10
 )
 
 // Default returns the configuration that works with none.
@@ -230,6 +241,12 @@ func (l Link) validate(errs *complaints, key string, names map[string]bool) {
 	}
 	if l.QoS != nil && (*l.QoS < 0 || *l.QoS > 2) {
 		errs.add(key+".qos", "%d is out of range; use 0, 1 or 2", *l.QoS)
+	}
+	if o := l.Outbox; o.MaxAge != 0 && (o.MaxAge < time.Minute || o.MaxAge > maxExpiry) {
+		errs.add(key+".outbox.max_age", "%v is out of range; use 1m to %v", o.MaxAge, maxExpiry)
+	}
+	if o := l.Outbox; o.MaxBytes != 0 && o.MaxBytes < minOutboxBytes {
+		errs.add(key+".outbox.max_bytes", "%d is too small; use %d bytes or more", o.MaxBytes, minOutboxBytes)
 	}
 	if l.Password != "" && l.Username == "" {
 		errs.add(key+".username", "is empty and there is a password; MQTT 3.1.1 has no password without a user name")

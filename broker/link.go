@@ -21,7 +21,8 @@ const (
 	lastReconnect  = time.Minute
 	linkTimeout    = 10 * time.Second // of connecting, and of what is sent for its acknowledgement
 	maxLinkQueue   = 10000            // messages that wait to be sent
-	linkWindow     = 64               // messages that may wait for their acknowledgement
+	maxCleared     = 100000           // topics that lost their retained message while a link was down
+	linkWindow     = 256              // messages that may wait for their acknowledgement
 )
 
 // LinkStatus is how a link is.
@@ -37,6 +38,8 @@ type link struct {
 	cfg Link
 	out *outbox
 	opt *mqtt.ClientOptions
+	tls *tls.Config
+	old bool // the server speaks 3.1.1 only; run's own
 
 	mu      sync.Mutex // guards what follows; never held across I/O
 	up      bool
@@ -44,14 +47,15 @@ type link struct {
 	queue   []Message
 	places  map[string]int  // of retained topics in queue: a newer value takes the place of the older
 	newer   map[string]bool // retained topics published since the birth began; nil when it has ended
+	cleared map[string]bool // topics whose retained message went while the link was down
 	wake    chan struct{}   // capacity 1
 	unacked int
 }
 
 func newLink(b *Broker, c Link) (*link, error) {
 	l := &link{
-		b: b, cfg: c, out: newOutbox(c.Name, b.opts.Journal, b.log), err: errors.New("not connected yet"),
-		places: make(map[string]int), wake: make(chan struct{}, 1),
+		b: b, cfg: c, out: newOutbox(c.Name, c.Outbox, b.opts.Journal, b.log), err: errors.New("not connected yet"),
+		places: make(map[string]int), cleared: make(map[string]bool), wake: make(chan struct{}, 1),
 	}
 	address, err := pahoURL(c.URL)
 	if err != nil {
@@ -61,6 +65,7 @@ func newLink(b *Broker, c Link) (*link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mqtt.links %s.tls: %w", c.Name, err)
 	}
+	l.tls = conf
 	l.opt = mqtt.NewClientOptions().AddBroker(address).
 		SetClientID(cmp.Or(c.ClientID, defaultClientID(c.Name))).SetUsername(c.Username).SetPassword(c.Password).
 		SetKeepAlive(cmp.Or(c.Keepalive, defaultKeepalive)).SetTLSConfig(conf).
@@ -168,27 +173,30 @@ func (l *link) down(err error) {
 func (l *link) session(ctx context.Context) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	opt := *l.opt
-	opt.SetConnectionLostHandler(func(_ mqtt.Client, err error) { end(fmt.Errorf("connection lost: %w", err)) })
-	client := mqtt.NewClient(&opt)
-	if err := await(ctx, client.Connect()); err != nil {
-		client.Disconnect(0)
+	peer, err := l.connect(ctx, func(err error) { end(fmt.Errorf("connection lost: %w", err)) })
+	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	defer client.Disconnect(uint(lastWords / time.Millisecond))
+	defer peer.close()
 	for _, f := range l.b.opts.Filters {
-		if err := await(ctx, client.Subscribe(f, l.qos(1), l.receive)); err != nil {
+		if err := peer.subscribe(ctx, f, l.qos(1)); err != nil {
 			return fmt.Errorf("subscribe to %s: %w", f, err)
 		}
 	}
+	begun := time.Now()
 	l.mu.Lock()
 	l.up, l.newer = true, make(map[string]bool)
+	for topic := range l.cleared {
+		l.enqueueLocked(Message{Topic: topic, QoS: 1, Retain: true})
+	}
+	clear(l.cleared)
 	l.mu.Unlock()
 	l.b.metrics.linkUp.WithLabelValues(l.cfg.Name).Set(1)
 	l.b.log.Info("MQTT link up", "link", l.cfg.Name, "url", l.cfg.URL)
 
 	var work sync.WaitGroup
 	defer work.Wait()
+	defer end(nil)
 	if l.b.opts.Birth != nil {
 		work.Go(func() {
 			l.b.opts.Birth(l.cfg.Name, func(m Message) { l.bear(ctx, m) })
@@ -197,22 +205,62 @@ func (l *link) session(ctx context.Context) error {
 			l.mu.Unlock()
 		})
 	}
+	var one sync.Mutex // guards the order of publications on the connection
+	publish := func(m Message, retain bool) func(context.Context) error {
+		one.Lock()
+		defer one.Unlock()
+		m.Retain = retain
+		return peer.publish(ctx, m, l.qos(m.QoS))
+	}
 	work.Go(func() {
-		// What was stored while the link was down goes out before what happens now is stored.
-		err := l.out.drain(ctx, func(ctx context.Context, m Message, taken func()) error {
-			if err := await(ctx, client.Publish(m.Topic, l.qos(m.QoS), false, m.Payload)); err != nil {
-				return err
-			}
-			taken()
-			return nil
+		sent := newPipeline(ctx, &work, end)
+		err := l.out.drain(ctx, begun, func(_ context.Context, m Message, taken func()) error {
+			return sent.add(ctx, publish(m, false), taken)
 		})
 		if err != nil {
 			end(err)
 		}
 	})
-	work.Go(func() { end(l.send(ctx, client)) })
+	work.Go(func() { end(l.send(ctx, newPipeline(ctx, &work, end), publish)) })
 	<-ctx.Done()
 	return context.Cause(ctx)
+}
+
+// pipeline waits for acknowledgements in the order of the publications, of which at most
+// linkWindow are on their way.
+type pipeline chan onItsWay
+
+type onItsWay struct {
+	wait  func(context.Context) error
+	taken func()
+}
+
+func newPipeline(ctx context.Context, work *sync.WaitGroup, end func(error)) pipeline {
+	p := make(pipeline, linkWindow)
+	work.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case o := <-p:
+				if err := o.wait(ctx); err != nil && !errors.Is(err, errRefused) {
+					end(err)
+					return
+				}
+				o.taken() // what the server refuses it would refuse again
+			}
+		}
+	})
+	return p
+}
+
+func (p pipeline) add(ctx context.Context, wait func(context.Context) error, taken func()) error {
+	select {
+	case p <- onItsWay{wait, taken}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // await waits for a token of paho.
@@ -228,9 +276,9 @@ func await(ctx context.Context, t mqtt.Token) error {
 }
 
 // receive takes what comes over the link: requests alone are for us.
-func (l *link) receive(_ mqtt.Client, m mqtt.Message) {
-	if l.b.classify(m.Topic()) == Request {
-		l.b.handle(&Incoming{Topic: m.Topic(), Payload: m.Payload(), QoS: m.Qos(), Retain: m.Retained(), Link: l.cfg.Name})
+func (l *link) receive(in *Incoming) {
+	if l.b.classify(in.Topic) == Request {
+		l.b.handle(in)
 	}
 }
 
@@ -246,7 +294,11 @@ func (l *link) publish(m Message) {
 
 func (l *link) enqueueLocked(m Message) {
 	if !l.up {
-		l.b.metrics.linkLost.WithLabelValues(l.cfg.Name).Inc()
+		if !m.Retain { // what is retained comes with the next birth, the newest of each topic
+			l.b.metrics.linkLost.WithLabelValues(l.cfg.Name).Inc()
+		} else if delete(l.cleared, m.Topic); len(m.Payload) == 0 && len(l.cleared) < maxCleared {
+			l.cleared[m.Topic] = true
+		}
 		return
 	}
 	if m.Retain {
@@ -289,23 +341,13 @@ func (l *link) bear(ctx context.Context, m Message) {
 	}
 }
 
-// send works the queue off, with at most linkWindow messages unacknowledged.
-func (l *link) send(ctx context.Context, client mqtt.Client) error {
-	tokens := make(chan mqtt.Token, linkWindow)
-	acked := make(chan error, 1)
-	go func() {
-		defer close(acked)
-		for t := range tokens {
-			if err := await(ctx, t); err != nil {
-				acked <- err
-				return
-			}
-			l.mu.Lock()
-			l.unacked--
-			l.mu.Unlock()
-		}
-	}()
-	defer func() { close(tokens); <-acked }()
+// send works the queue off.
+func (l *link) send(ctx context.Context, sent pipeline, publish func(Message, bool) func(context.Context) error) error {
+	taken := func() {
+		l.mu.Lock()
+		l.unacked--
+		l.mu.Unlock()
+	}
 	for {
 		l.mu.Lock()
 		batch := l.queue
@@ -314,18 +356,12 @@ func (l *link) send(ctx context.Context, client mqtt.Client) error {
 		clear(l.places)
 		l.mu.Unlock()
 		for _, m := range batch {
-			select {
-			case tokens <- client.Publish(m.Topic, l.qos(m.QoS), m.Retain, m.Payload):
-			case err := <-acked:
+			if err := sent.add(ctx, publish(m, m.Retain), taken); err != nil {
 				return err
-			case <-ctx.Done():
-				return context.Cause(ctx)
 			}
 		}
 		select {
 		case <-l.wake:
-		case err := <-acked:
-			return err
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

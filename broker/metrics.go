@@ -16,6 +16,8 @@ type metrics struct {
 	refused   *prometheus.CounterVec // what: login, read, publish, will
 	linkUp    *prometheus.GaugeVec
 	linkLost  *prometheus.CounterVec
+
+	outboxDropped *prometheus.CounterVec // why: age, size
 }
 
 func newMetrics(b *Broker) (*metrics, error) {
@@ -38,10 +40,13 @@ func newMetrics(b *Broker) (*metrics, error) {
 		linkLost: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gb2mqtt_mqtt_link_dropped_total", Help: "Messages not sent over a link that was down or too slow.",
 		}, []string{"link"}),
+		outboxDropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gb2mqtt_mqtt_outbox_dropped_total", Help: "Stored events given up because they were too old or too many.",
+		}, []string{"receiver", "why"}),
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.clients, m.published, m.received, m.dropped, m.slow, m.panics, m.refused, m.linkUp, m.linkLost,
+		m.clients, m.published, m.received, m.dropped, m.slow, m.panics, m.refused, m.linkUp, m.linkLost, m.outboxDropped,
 	} {
 		errs = append(errs, b.opts.Registerer.Register(c))
 	}
