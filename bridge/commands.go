@@ -95,7 +95,7 @@ func (b *Bridge) lastPosition(device, target gb28181.ID, cmd *mapping.Command) m
 // obeyed shows in the shadow what a device has done, where a desired key has a name for it.
 func (b *Bridge) obeyed(device, target gb28181.ID, cmd *mapping.Command, r command.Result) {
 	if cmd.Reported != nil {
-		b.shadows.Report(b.keyOf(device, target.String()), cmd.Reported, nil)
+		b.reportTold(b.keyOf(device, target.String()), cmd.Reported)
 	}
 	if cmd.CmdType == "Catalog" && !r.Partial {
 		b.catalogComplete(device, r.Messages)

@@ -70,8 +70,8 @@ func (a actuator) configure(ctx context.Context, device gb28181.ID, target strin
 }
 
 // reportedAt is what a shadow reports at a dotted path; nil for nothing.
-func (a actuator) reportedAt(k shadowsync.Key, path string) any {
-	doc, err := a.shadows.Get(k)
+func (b *Bridge) reportedAt(k shadowsync.Key, path string) any {
+	doc, err := b.shadows.Get(k)
 	if err != nil {
 		return nil
 	}

@@ -65,7 +65,9 @@ func (a actuator) Make(ctx context.Context, k shadowsync.Key, w shadowsync.Wish)
 	}
 	wish := w.Act.(mapping.Wish)
 	if _, _, isConfig := wish.Configuration(); isConfig {
-		return a.configure(ctx, device, target, k, w)
+		reported, refusal := a.configure(ctx, device, target, k, w)
+		a.tellChanges(k, reported)
+		return reported, refusal
 	}
 	cmd, why := wish.Command(a.reportedAt(k, w.Path))
 	if why == nil {
@@ -74,5 +76,6 @@ func (a actuator) Make(ctx context.Context, k shadowsync.Key, w shadowsync.Wish)
 	if why != nil {
 		return nil, &shadowsync.Refusal{Code: why.Code, Message: why.Message}
 	}
+	a.tellChanges(k, cmd.Reported)
 	return cmd.Reported, nil
 }

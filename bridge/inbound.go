@@ -3,6 +3,7 @@ package bridge
 import (
 	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
@@ -26,13 +27,21 @@ var notifications = map[string]string{
 func (b *Bridge) Message(in *fleet.Inbound) {
 	m := in.Message
 	if in.Err != nil {
+		if m.Root == "Response" && (m.CmdType == "RecordInfo" || m.CmdType == "Catalog") {
+			// Hikvision breaks its list of recordings off over long spans (wvp #291): the items
+			// before that count, and the answer is partial.
+			b.commands.Deliver(in.Device, m)
+		}
 		b.unknownEvent(in)
 		return
 	}
 	switch m.Root {
 	case "Response":
-		b.commands.Deliver(in.Device, m)
+		asked := b.commands.Deliver(in.Device, m)
 		b.learn(in.Device, m)
+		if m.CmdType == "MobilePosition" && !asked {
+			b.positions(in) // some notify with the root Response
+		}
 	case "Notify":
 		switch body := m.Body.(type) {
 		case *gb28181.Keepalive:
@@ -70,7 +79,7 @@ func (b *Bridge) learn(device gb28181.ID, m *gb28181.Message) {
 		if recording, known := mapping.Recording(body); known && key.Name != "" {
 			patch["recording"] = recording
 		}
-		b.shadows.Report(key, patch, nil)
+		b.reportTold(key, patch)
 	case *gb28181.Catalog:
 		b.applyCatalog(device, body.Items, false)
 	default:
@@ -83,7 +92,7 @@ func (b *Bridge) learnFields(device gb28181.ID, key shadowsync.Key, m *gb28181.M
 	switch m.CmdType {
 	case "ConfigDownload":
 		if patch := mapping.ConfigPatch(m); patch != nil {
-			b.shadows.Report(key, patch, nil)
+			b.reportTold(key, patch)
 			if key.Name == "" {
 				b.learnConfig(device, patch)
 			}
@@ -168,10 +177,16 @@ func (b *Bridge) notified(in *fleet.Inbound) {
 // alarmStored shows an alarm in its channel's shadow and confirms it to the device, which
 // may repeat it otherwise [GB28181-2022 A.2.6.2].
 func (b *Bridge) alarmStored(in *fleet.Inbound, _ *gb28181.Alarm, e event) {
-	if key := b.keyOf(in.Device, in.Message.DeviceID); key.Name != "" {
+	key := b.keyOf(in.Device, in.Message.DeviceID)
+	if key.Name != "" {
 		last := maps.Clone(e.fields)
 		last["ts"] = e.at.UnixMilli()
 		b.shadows.Report(key, map[string]any{"alarm": last}, nil)
+	}
+	for _, k := range slices.Compact([]shadowsync.Key{thing(in.Device), key}) {
+		if b.reportedAt(k, "guard") == "on" {
+			b.shadows.Report(k, map[string]any{"guard_alarm": true}, nil)
+		}
 	}
 	b.confirmAlarm(in.Device, in.Message.SN, in.Message.DeviceID)
 }

@@ -181,6 +181,9 @@ func buildGuard(a *arguments, c *Command, _ bool) {
 	on := a.needBool("on")
 	guardCommand(on)(c)
 	c.Reported = map[string]any{"guard": onOff(on)}
+	if !on {
+		c.Reported["guard_alarm"] = false
+	}
 }
 
 func guardCommand(on bool) func(*Command) {

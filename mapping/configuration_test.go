@@ -40,7 +40,7 @@ func TestWhatWasReadCanBeWrittenBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := Fields(again)[c.Name]; !reflect.DeepEqual(got, value) {
+			if got := Fields(again)[c.Name]; !Covered(got, c.Prune(value)) {
 				t.Errorf("%s: %s is\n%v\nwritten back\n%v", sample, c.Name, value, got)
 			}
 			written++

@@ -59,6 +59,9 @@ func (w Wish) Command(reported any) (*Command, *Error) {
 	c := &Command{Name: w.Row.name, Timeout: defaultTimeout}
 	w.Row.build(want)(c)
 	c.Reported = nested(w.Path, w.want)
+	if w.Path == "guard" && w.want == "off" {
+		c.Reported["guard_alarm"] = false // what is not guarded has no alarm of that kind
+	}
 	return c, nil
 }
 

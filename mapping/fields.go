@@ -33,6 +33,12 @@ func Fields(m *gb28181.Message) map[string]any {
 		}
 	}
 	nameCodes(out)
+	if k, ok := m.Body.(*gb28181.Keepalive); ok {
+		delete(out, "device_id")
+		if len(k.Faulty) > 0 {
+			out["device_ids"] = k.Faulty // the sub-devices that are out of order
+		}
+	}
 	return out
 }
 

@@ -61,6 +61,7 @@ func buildAlarmReset(a *arguments, c *Command, _ bool) {
 		fields = append(fields, gb28181.Field{Name: "Info", Children: info})
 	}
 	control(c, AnswerResponse, fields...)
+	c.Reported = map[string]any{"guard_alarm": false}
 }
 
 // AlarmConfirmation is the platform's Response to a device's alarm, with the alarm's own SN

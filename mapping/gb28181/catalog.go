@@ -28,7 +28,7 @@ func decodeCatalog(e *Element) *Catalog {
 	}
 	c.Num = orElse(list.Attr("Num"), -1)
 	c.Items = make([]CatalogItem, 0, len(list.Children))
-	notify := strings.EqualFold(e.Name, "Notify")
+	notify := strings.EqualFold(e.Name, "Notify") // some notify with the root Response: their Event tells
 	for _, item := range list.Children {
 		if !strings.EqualFold(item.Name, "Item") {
 			continue
@@ -37,8 +37,8 @@ func decodeCatalog(e *Element) *Catalog {
 			DeviceID: item.Value("DeviceID"), Name: item.Value("Name"), Status: item.Value("Status"),
 			ParentID: item.Value("ParentID"), Element: item,
 		}
-		if notify {
-			i.Event = itemEvent(item.Value("Event"), i.Status)
+		if event := item.Value("Event"); notify || event != "" {
+			i.Event = itemEvent(event, i.Status)
 		}
 		c.Items = append(c.Items, i)
 	}

@@ -116,6 +116,7 @@ func parseTree(text string) (root *Element, closed, faulty bool, err error) {
 		}
 	}
 	closed = r.root != nil && len(r.open) == 0
+	r.dropBroken()
 	for len(r.open) > 0 {
 		r.close()
 	}
@@ -226,6 +227,20 @@ func (r *reader) endTag() {
 		}
 	}
 	r.faulty = true // one end tag too many: what was read counts (seen with lower platforms)
+}
+
+// dropBroken takes away the item in which a text breaks off: half of it is no item.
+func (r *reader) dropBroken() {
+	for i := 1; i < len(r.open); i++ {
+		if strings.EqualFold(r.open[i].Name, "Item") {
+			for len(r.open) > i {
+				r.close()
+			}
+			parent := r.open[i-1]
+			parent.Children = parent.Children[:len(parent.Children)-1]
+			return
+		}
+	}
 }
 
 // close ends the innermost open element.

@@ -2,6 +2,7 @@ package gb28181
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -157,4 +158,44 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("written again it is\n%s\nnot\n%s", text2, text)
 		}
 	})
+}
+
+// Hikvision recorders break a long RecordInfo off: the items before the break are whole.
+func TestOfAListThatBreaksOffTheWholeItemsAreRead(t *testing.T) {
+	const start = "<Response><CmdType>RecordInfo</CmdType><SN>41</SN><SumNum>3</SumNum><RecordList Num='3'>" +
+		"<Item><Name>a</Name></Item><Item><Name>b</Name></Item>"
+	for _, rest := range []string{"", "<Item>", "<Item><Name>c", "<Item><Name>c</Name><Start", "<Item><Name>c</Name>"} {
+		m, err := Decode([]byte(start + rest))
+		if !errors.Is(err, ErrUnreadable) || m.SN != 41 || m.CmdType != "RecordInfo" {
+			t.Errorf("%q: %+v, %v", rest, m, err)
+		}
+		list := m.Tree.Child("RecordList")
+		if list == nil || len(list.Children) != 2 || list.Children[1].Value("Name") != "b" {
+			t.Errorf("%q: the list is %+v, want two items", rest, list)
+		}
+	}
+}
+
+// Some notify changes of their catalogue under the root Response, in either case of letters.
+func TestAnEventIsReadUnderEitherRoot(t *testing.T) {
+	for name, want := range map[string][]string{
+		"catalog/response-with-events.xml":    {"OFF", "ON"},
+		"catalog/notify-status-not-event.xml": {"ON"},
+		"catalog/notify-lowercase-event.xml":  {"OFF"},
+		"catalog/notify-add-update-del.xml":   {"ADD", "UPDATE", "DEL"},
+		"catalog/notify-on-off.xml":           {"ON", "OFF", "VLOST"},
+		"catalog/page2.xml":                   {""},
+	} {
+		m, err := Decode(samples(t)[name])
+		c, is := m.Body.(*Catalog)
+		if err != nil || !is || len(c.Items) != len(want) {
+			t.Errorf("%s: %+v, %v; want %d items", name, m.Body, err, len(want))
+			continue
+		}
+		for i, item := range c.Items {
+			if item.Event != want[i] {
+				t.Errorf("%s: item %d has event %q, want %q", name, i, item.Event, want[i])
+			}
+		}
+	}
 }
