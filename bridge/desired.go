@@ -69,6 +69,9 @@ func (a actuator) Make(ctx context.Context, k shadowsync.Key, w shadowsync.Wish)
 		a.tellChanges(k, reported)
 		return reported, refusal
 	}
+	if now := a.reportedAt(k, w.Path); now != nil && mapping.Covered(now, w.Value) {
+		return nil, nil // came true with another wish
+	}
 	cmd, why := wish.Command(a.reportedAt(k, w.Path))
 	if why == nil {
 		_, why = a.commands.Do(ctx, device, target, cmd)

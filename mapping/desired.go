@@ -26,6 +26,8 @@ type Row struct {
 	// whole: the command needs all of an object. What a wish leaves out is taken from what
 	// is reported; without these keys it can't be.
 	whole []string
+	// joint: wishes of one parent that are made so together, by one command with all of them.
+	joint bool
 	// config: it is written by DeviceConfig and read back by ConfigDownload.
 	config string
 }
@@ -37,6 +39,7 @@ type Wish struct {
 	Row   *Row   // how it is made so; nil where Err is not
 	Err   *Error // why it can't be
 	want  any
+	joint map[string]any // of a joint row: what is wanted of it and its neighbours, by their last word
 }
 
 // Command returns what brings the wish about, where one command does; reported is what is
@@ -48,6 +51,12 @@ func (w Wish) Command(reported any) (*Command, *Error) {
 		return nil, w.Err
 	}
 	want := w.want
+	if w.Row.joint {
+		parent, _, _ := strings.Cut(w.Path, ".")
+		c := &Command{Name: w.Row.name, Timeout: defaultTimeout, Reported: nested(parent, w.joint)}
+		w.Row.build(w.joint)(c)
+		return c, nil
+	}
 	if w.Row.whole != nil {
 		want = Overlay(reported, want)
 		for _, key := range w.Row.whole {
@@ -124,7 +133,7 @@ var desiredRows = []Row{
 func axisRow(name string) Row {
 	axis := preciseAxes[name]
 	return Row{
-		Key: "ptz." + name, Where: OnChannel, name: "ptz_precise",
+		Key: "ptz." + name, Where: OnChannel, name: "ptz_precise", joint: true,
 		parse: func(v any) (any, string) {
 			if n, ok := numberOf(v); ok && axis.low <= n && n <= axis.high {
 				return v, ""
@@ -132,8 +141,11 @@ func axisRow(name string) Row {
 			return nil, fmt.Sprintf("use a number from %v to %v", axis.low, axis.high)
 		},
 		build: func(want any) func(*Command) {
-			n, _ := numberOf(want)
-			return ptzPrecise(map[string]float64{name: n})
+			axes := make(map[string]float64)
+			for axis, v := range want.(map[string]any) {
+				axes[axis], _ = numberOf(v)
+			}
+			return ptzPrecise(axes)
 		},
 	}
 }
@@ -183,8 +195,25 @@ func DesiredRows() []Row { return slices.Clone(desiredRows) }
 func Wishes(delta map[string]any, onChannel bool) []Wish {
 	var wishes []Wish
 	walk(delta, "", onChannel, &wishes)
+	join(wishes)
 	slices.SortFunc(wishes, func(a, b Wish) int { return strings.Compare(a.Path, b.Path) })
 	return wishes
+}
+
+// join gives each wish of a joint row what is wanted of its neighbours.
+func join(wishes []Wish) {
+	joints := make(map[string]map[string]any) // by parent
+	for i, w := range wishes {
+		if w.Row == nil || !w.Row.joint {
+			continue
+		}
+		parent, last, _ := strings.Cut(w.Path, ".")
+		if joints[parent] == nil {
+			joints[parent] = make(map[string]any)
+		}
+		joints[parent][last] = w.want
+		wishes[i].joint = joints[parent]
+	}
 }
 
 func walk(delta map[string]any, prefix string, onChannel bool, wishes *[]Wish) {

@@ -93,3 +93,28 @@ func object(t *testing.T, text string) (v map[string]any) {
 	}
 	return v
 }
+
+// A camera that takes a missing axis for zero must not turn away: all that is wanted goes at once.
+func TestAxesThatAreWishedForTogetherAreOneCommand(t *testing.T) {
+	wishes := Wishes(object(t, `{"ptz":{"pan":120.5,"tilt":15,"zoom":4,"preset":3}}`), true)
+	if len(wishes) != 4 {
+		t.Fatalf("%+v", wishes)
+	}
+	for _, w := range wishes {
+		cmd, why := w.Command(nil)
+		if why != nil {
+			t.Fatalf("%s: %v", w.Path, why)
+		}
+		body := string(cmd.Encode(1, target, Peer{}))
+		if w.Path == "ptz.preset" {
+			if !strings.Contains(body, "PTZCmd") {
+				t.Errorf("%s: %s", w.Path, body)
+			}
+			continue
+		}
+		if !strings.Contains(body, "<Pan>120.50</Pan>\r\n<Tilt>15.00</Tilt>\r\n<Zoom>4.00</Zoom>") ||
+			!Covered(cmd.Reported, object(t, `{"ptz":{"pan":120.5,"tilt":15,"zoom":4}}`)) {
+			t.Errorf("%s: %s reports %v", w.Path, body, cmd.Reported)
+		}
+	}
+}

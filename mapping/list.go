@@ -11,15 +11,16 @@ import (
 // listNames are the lists of multi-packet answers by the rule for field names, with the
 // fields that tell their items apart.
 var listNames = []struct {
-	list string
-	keys []string
+	list  string
+	keys  []string
+	twice bool // the same item may stand in one packet more than once
 }{
-	{"channels", []string{"device_id"}},
-	{"presets", []string{"preset_id"}},
-	{"records", []string{"start_time", "end_time", "file_path"}},
-	{"cruise_tracks", []string{"number"}},
-	{"cruise_points", []string{"preset_index"}},
-	{"cards", []string{"id"}},
+	{list: "channels", keys: []string{"device_id"}},
+	{list: "presets", keys: []string{"preset_id"}},
+	{list: "records", keys: []string{"start_time", "end_time", "file_path"}},
+	{list: "cruise_tracks", keys: []string{"number"}},
+	{list: "cruise_points", keys: []string{"preset_index", "stay_time", "speed"}, twice: true}, // a track may pass a preset again
+	{list: "cards", keys: []string{"id"}},
 }
 
 // List gathers the packets of one answer: in any order, repeated as UDP has them, with a
@@ -53,20 +54,30 @@ func (l *List) Add(m *gb28181.Message) {
 		}
 		delete(fields, known.list)
 		l.name = known.list
+		times := make(map[string]int)
 		for _, item := range itemsOf(list) {
-			l.addItem(item, known.keys)
+			key := keyOf(item, known.keys)
+			if known.twice {
+				times[key]++
+				key += strconv.Itoa(times[key])
+			}
+			l.addItem(key, item)
 		}
 	}
 	maps.Copy(l.fields, fields)
 }
 
-func (l *List) addItem(item map[string]any, keys []string) {
+// keyOf is what tells an item from the others.
+func keyOf(item map[string]any, keys []string) string {
 	var b strings.Builder
 	for _, k := range keys {
 		b.WriteString(show(item[k]))
 		b.WriteByte(0)
 	}
-	key := b.String()
+	return b.String()
+}
+
+func (l *List) addItem(key string, item map[string]any) {
 	if at, known := l.places[key]; known {
 		l.items[at] = item // sent again, or corrected
 		return

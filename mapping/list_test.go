@@ -1,0 +1,29 @@
+package mapping
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+)
+
+// A track may pass the same preset twice; the same packet sent twice is one packet.
+func TestATrackKeepsThePresetThatItPassesTwice(t *testing.T) {
+	var points strings.Builder
+	for _, preset := range []int{1, 2, 1} {
+		fmt.Fprintf(&points, "<CruisePoint><PresetIndex>%d</PresetIndex><StayTime>10</StayTime><Speed>5</Speed></CruisePoint>", preset)
+	}
+	m, err := gb28181.Decode([]byte("<Response><CmdType>CruiseTrackQuery</CmdType><SN>1</SN><DeviceID>" + target +
+		"</DeviceID><Number>0</Number><SumNum>3</SumNum><CruisePointList Num='3'>" + points.String() + "</CruisePointList></Response>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := NewList(100)
+	l.Add(m)
+	l.Add(m)
+	name, items := l.Items()
+	if name != "cruise_points" || len(items) != 3 || !l.Complete() || items[2]["preset_index"] != int64(1) {
+		t.Errorf("%s: %v, complete %v", name, items, l.Complete())
+	}
+}
