@@ -118,6 +118,7 @@ var commandCases = []struct {
 	{name: "target_track", args: `{"mode":"auto","device2":"34020000001320000009"}`, says: "<TargetTrack>Auto</TargetTrack>\r\n<DeviceID2>34020000001320000009</DeviceID2>"},
 	{name: "target_track", args: `{"mode":"manual"}`, code: 400, says: "area is missing"},
 	{name: "target_track", args: `{"mode":"manual","area":{"length":1,"width":1,"mid_point_x":1,"mid_point_y":1,"length_x":1,"length_y":1}}`, says: "<TargetArea>\r\n<Length>1</Length>"},
+	{name: "config_set", args: `{"picture_mask":{"on":false}}`, says: "<On>0</On>\r\n<SumNum>0</SumNum>\r\n</PictureMask>"},
 	{name: "play", args: `{}`, code: 501, says: "not available in this version"},
 	{name: "prest", args: `{}`, code: 404, says: "did you mean preset?"},
 }

@@ -130,15 +130,21 @@ func configurationNames(writable bool) []string {
 }
 
 // Missing names the fields that the standard wants in every Control and that value, an object,
-// does not have: they are to be read from the device first.
+// does not have, and the lists that a Control without them would clear: they are to be read from
+// the device first.
 func (c Configuration) Missing(value any) []string {
+	return c.lacks(value, func(n configNode) bool { return n.must || n.count != "" })
+}
+
+// lacks names the children of some sort that value, an object, does not have.
+func (c Configuration) lacks(value any, sort func(configNode) bool) []string {
 	object, ok := value.(map[string]any)
 	if !ok {
 		return nil
 	}
 	var missing []string
 	for _, n := range c.node.children {
-		if _, there := object[n.name]; n.must && !there {
+		if _, there := object[n.name]; sort(n) && !there {
 			missing = append(missing, n.name)
 		}
 	}

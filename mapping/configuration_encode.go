@@ -14,7 +14,8 @@ import (
 
 // Encode renders value, in the names and types of the shadow, as the element of a
 // DeviceConfig. The error names the key by its dotted path and what is accepted. Fields that
-// are missing are left out: Missing tells which the standard wants.
+// are missing are left out, and a list that is missing is empty: Missing tells which the
+// standard wants.
 func (c Configuration) Encode(value any) (gb28181.Field, *Error) {
 	if !c.write {
 		return gb28181.Field{}, Errorf(CodeBadRequest, "%s can only be read; what can be written: %s", c.Name, strings.Join(configurationNames(true), ", "))
@@ -53,6 +54,9 @@ func (n configNode) encode(path string, value any) (gb28181.Field, *Error) {
 	for _, child := range n.children {
 		v, there := object[child.name]
 		if !there || v == nil {
+			if child.count != "" { // the standard wants the count of nothing too
+				field.Children = append(field.Children, element(child.count, "0"))
+			}
 			continue
 		}
 		if !child.list {

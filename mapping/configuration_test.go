@@ -95,3 +95,16 @@ func TestPartsAreCompleteOnceAllHaveCome(t *testing.T) {
 		t.Errorf("under another name: %v", p.Fields())
 	}
 }
+
+// A list that a wish leaves out is read first: written without it, it would be cleared.
+func TestAListThatIsNotNamedIsMissing(t *testing.T) {
+	for name, want := range map[string][]string{
+		"picture_mask": {"regions"}, "osd": {"length", "width", "time_x", "time_y", "items"}, "alarm_report": {"field_detection"}, "basic": nil,
+	} {
+		c, _ := FindConfiguration(name)
+		value := object(t, `{"on":true,"text_enable":true,"motion_detection":true}`)
+		if got := c.Missing(value); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v is missing, want %v", name, got, want)
+		}
+	}
+}

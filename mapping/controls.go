@@ -203,7 +203,7 @@ func buildConfigSet(a *arguments, c *Command, _ bool) {
 		}
 		v, _ := a.value(name)
 		field, why := configuration.Encode(v)
-		if missing := configuration.Missing(v); why == nil && len(missing) > 0 {
+		if missing := configuration.lacks(v, func(n configNode) bool { return n.must }); why == nil && len(missing) > 0 {
 			why = Errorf(CodeBadRequest, "%s.%s is missing; it is written whole, config_get reads what is set", configuration.Name, missing[0])
 		}
 		if why != nil && a.err == nil {

@@ -32,6 +32,9 @@ func TestSamplesBecomeTheirGoldenFields(t *testing.T) {
 		t.Fatalf("no samples: %v", err)
 	}
 	for _, sample := range samples {
+		if strings.HasSuffix(sample, ".sent.xml") {
+			continue // of the platform's own: see requests
+		}
 		t.Run(strings.TrimPrefix(sample, "gb28181/testdata/"), func(t *testing.T) {
 			body, err := os.ReadFile(sample)
 			if err != nil {
