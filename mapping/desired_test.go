@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
 
 func TestWishesBecomeCommandsAndCloseTheirDelta(t *testing.T) {
@@ -117,4 +119,47 @@ func TestAxesThatAreWishedForTogetherAreOneCommand(t *testing.T) {
 			t.Errorf("%s: %s reports %v", w.Path, body, cmd.Reported)
 		}
 	}
+}
+
+// FuzzWishes holds that whatever is desired, each wish either says why it can't be, or becomes a
+// body that can be read.
+func FuzzWishes(f *testing.F) {
+	for _, seed := range []string{
+		`{"guard":"on","recording":true,"ptz":{"preset":5,"pan":1,"tilt":-3.5,"zoom":2},"home_position":{"enabled":true}}`,
+		`{"config":{"basic":{"name":"a"},"mirror":3,"video":[{"stream_number":0,"video_format":5,"resolution":"6","frame_rate":25,"bit_rate_type":1}]}}`,
+		`{"config":{"osd":{"items":[{"text":"南门","x":1,"y":2}]},"record_plan":{"record_schedules":[{"week_day_num":1,"time_segments":[]}]}}}`,
+		`{"a.b":{"c":[1,null,{}]},"ptz":[],"config":null,"subscriptions":{"alarm":-1}}`,
+	} {
+		f.Add([]byte(seed), true)
+	}
+	f.Fuzz(func(t *testing.T, delta []byte, onChannel bool) {
+		var v map[string]any
+		if json.Unmarshal(delta, &v) != nil {
+			return
+		}
+		for _, w := range Wishes(v, onChannel) {
+			if (w.Row == nil) == (w.Err == nil) {
+				t.Fatalf("%s: row %v and error %v", w.Path, w.Row, w.Err)
+			}
+			if w.Err != nil {
+				if w.Err.Code < 400 || w.Err.Message == "" {
+					t.Fatalf("%s: refused with %+v", w.Path, w.Err)
+				}
+				continue
+			}
+			cmd, why := w.Command(nil)
+			if c, want, is := w.Configuration(); is {
+				cmd, why = WriteConfiguration(c, want)
+			}
+			if cmd == nil {
+				continue // it lacks what only the device knows, or is made so without a command
+			}
+			if why != nil {
+				t.Fatalf("%s: both a command and %v", w.Path, why)
+			}
+			if m, err := gb28181.Decode(cmd.Encode(17, target, Peer{Encoding: gb28181.GB18030})); err != nil || m.SN != 17 {
+				t.Fatalf("%s %v: the body is not readable: %v", w.Path, w.Value, err)
+			}
+		}
+	})
 }
