@@ -137,6 +137,7 @@ func TestAListThatBreaksOffIsPartial(t *testing.T) {
 			if r.CmdType != "RecordInfo" {
 				return false
 			}
+			r.Answer(200)
 			asked <- r.SN
 			return true
 		}
