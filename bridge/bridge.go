@@ -54,6 +54,7 @@ type Bridge struct {
 	commands      *command.Engine
 	recovery      *recovery
 	frequent      *throttle
+	upstreams     upstreams
 	info          *info
 	http          *httpServer // nil where http.listen is empty
 }
@@ -127,8 +128,10 @@ func (b *Bridge) build() (err error) {
 	if err != nil {
 		return err
 	}
+	b.upstreams = upstreams{}
 	if b.broker, err = broker.New(b.cfg.MQTT, broker.Options{
 		Log: b.log, Registerer: b.reg, Classify: b.classify, Journal: b.store.Journal(), Sessions: newSessionStore(b.store),
+		Upstream: b.upstream, UpstreamMessage: b.upstreams.receive,
 		Will: b.topics.stateOf("offline"), Birth: b.birth, OnClient: b.mqttClient,
 		Filters: append(b.topics.commandFilters(), shadowsync.RequestFilters(b.cfg.Shadow.Prefix)...),
 	}); err != nil {
@@ -142,6 +145,7 @@ func (b *Bridge) build() (err error) {
 		return err
 	}
 	b.shadows.Observe(b)
+	b.buildUpstreams()
 	b.reconciler = shadowsync.NewReconciler(b.shadows, actuator{b}, reconcileParallel)
 	return nil
 }

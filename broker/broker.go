@@ -77,6 +77,11 @@ type Options struct {
 	// publishes the birth message and all retained topics to that link again. publish
 	// waits while the link is busy; it sends nothing once the link is down again.
 	Birth func(link string, publish func(Message))
+	// Upstream syncs shadows over one connection of a link of kind aws, until ctx ends or it
+	// fails; UpstreamMessage takes what comes over it, and must not block. Both must be set
+	// where there is such a link.
+	Upstream        func(ctx context.Context, link string, c *UpstreamConn) error
+	UpstreamMessage func(link, topic string, payload []byte)
 	// OnClient is called when a client of the embedded broker has logged in and when it
 	// went. client is unique for the connection, so the two can be paired whatever order a
 	// session's old and new connection report in. It must not block.
@@ -120,8 +125,9 @@ func New(cfg Config, opts Options) (*Broker, error) {
 		if err != nil {
 			return nil, err
 		}
-		b.links = append(b.links, l)
-		b.outboxes = append(b.outboxes, l.out)
+		if b.links = append(b.links, l); lc.Kind != kindAWS {
+			b.outboxes = append(b.outboxes, l.out)
+		}
 	}
 	m, err := newMetrics(b)
 	if err != nil {
@@ -209,7 +215,9 @@ func (b *Broker) Publish(m Message) {
 		b.server.publish(m, nil)
 	}
 	for _, l := range b.links {
-		l.publish(m)
+		if l.cfg.Kind != kindAWS {
+			l.publish(m)
+		}
 	}
 }
 

@@ -66,8 +66,8 @@ type Link struct {
 	QoS       *int          `yaml:"qos"`       // the highest that is used; absent: 1
 	Outbox    Outbox        `yaml:"outbox"`
 	Kind      string        `yaml:"kind"`      // mqtt (also when empty)
-	Thing     string        `yaml:"thing"`     // of kind aws
-	Direction string        `yaml:"direction"` // of kind aws
+	Thing     string        `yaml:"thing"`     // of kind aws: template of the thing's name there; empty: {device}
+	Direction string        `yaml:"direction"` // of kind aws: both (also when empty), up, down
 }
 
 // Outbox bounds the events that wait for a link that is down; the oldest go first.
@@ -232,9 +232,14 @@ func (l Link) validate(errs *complaints, key string, names map[string]bool) {
 			errs.add(key+".direction", "is of kind aws only; leave it out")
 		}
 	case "aws":
-		errs.add(key+".kind", "aws is not supported by this version; use mqtt")
+		if l.Thing != "" && strings.Count(l.Thing, "{device}") != 1 {
+			errs.add(key+".thing", "%q does not name {device} once; use {device}, with text of a thing's name around it", l.Thing)
+		}
+		if l.Direction != "" && l.Direction != "both" && l.Direction != "up" && l.Direction != "down" {
+			errs.add(key+".direction", "%q is unknown; use both, up or down", l.Direction)
+		}
 	default:
-		errs.add(key+".kind", "%q is unknown; use mqtt", l.Kind)
+		errs.add(key+".kind", "%q is unknown; use mqtt or aws", l.Kind)
 	}
 	if l.Keepalive != 0 && (l.Keepalive < time.Second || l.Keepalive > 65535*time.Second) {
 		errs.add(key+".keepalive", "%v is out of range; use 1s to 65535s", l.Keepalive)

@@ -71,10 +71,18 @@ func newLink(b *Broker, c Link) (*link, error) {
 		SetKeepAlive(cmp.Or(c.Keepalive, defaultKeepalive)).SetTLSConfig(conf).
 		SetCleanSession(true).SetAutoReconnect(false).SetConnectTimeout(linkTimeout).SetWriteTimeout(linkTimeout).
 		SetOrderMatters(true).SetProtocolVersion(4)
-	if w := b.opts.Will; w.Topic != "" {
+	if w := l.will(); w.Topic != "" {
 		l.opt.SetBinaryWill(w.Topic, w.Payload, l.qos(w.QoS), w.Retain)
 	}
 	return l, nil
+}
+
+// will is what the server publishes when the link dies: nothing where shadows only go.
+func (l *link) will() Message {
+	if l.cfg.Kind == kindAWS {
+		return Message{}
+	}
+	return l.b.opts.Will
 }
 
 // pahoURL gives a URL the scheme that paho knows.
@@ -178,6 +186,9 @@ func (l *link) session(ctx context.Context) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer peer.close()
+	if l.cfg.Kind == kindAWS {
+		return l.serveUpstream(ctx, peer)
+	}
 	for _, f := range l.b.opts.Filters {
 		if err := peer.subscribe(ctx, f, l.qos(1)); err != nil {
 			return fmt.Errorf("subscribe to %s: %w", f, err)
@@ -277,6 +288,10 @@ func await(ctx context.Context, t mqtt.Token) error {
 
 // receive takes what comes over the link: requests alone are for us.
 func (l *link) receive(in *Incoming) {
+	if l.cfg.Kind == kindAWS {
+		l.b.opts.UpstreamMessage(l.cfg.Name, in.Topic, in.Payload)
+		return
+	}
 	if l.b.classify(in.Topic) == Request {
 		l.b.handle(in)
 	}

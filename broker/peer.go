@@ -144,7 +144,7 @@ func (l *link) connect5(ctx context.Context, lost func(error)) (peer, error) {
 		Password: []byte(l.cfg.Password), PasswordFlag: l.cfg.Password != "",
 		Properties: &paho.ConnectProperties{SessionExpiryInterval: &expiry, RequestProblemInfo: true},
 	}
-	if w := l.b.opts.Will; w.Topic != "" {
+	if w := l.will(); w.Topic != "" {
 		connect.WillMessage = &paho.WillMessage{Topic: w.Topic, Payload: w.Payload, QoS: l.qos(w.QoS), Retain: w.Retain}
 	}
 	answer, err := p.client.Connect(ctx, connect)

@@ -17,6 +17,7 @@ const (
 	KindOutbox       Kind = 'o' // messages that wait for a link, by sequence
 	KindOutboxMark   Kind = 'O' // highest sequence given out, by link
 	KindSession      Kind = 's' // sessions of MQTT clients and what waits for them, by client
+	KindUpstream     Kind = 'u' // the cloud's desired state as last seen, by link, thing and name
 )
 
 // Key returns the binary key of kind with the parts behind it. Every part but the last has

@@ -1,0 +1,516 @@
+// Package upstream keeps the shadows here and those of another shadow service, AWS IoT's or
+// a second gb2mqtt, in line.
+//
+//	Updated, a message of the cloud, a new connection ──▶ keys to look at (newest only)
+//	key ──▶ get at the cloud ──▶ compare ──▶ our reported up, the cloud's desired down
+//
+// It is level-triggered: a key that is equal on both sides causes nothing, so nothing
+// echoes, and an outage needs no memory of what was missed. What the cloud's desired was at
+// the last look is stored, so that what it took back is told from what was set here.
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/shadowsync"
+	"golang.org/x/time/rate"
+)
+
+// Within AWS' limits of a connection: 100 publishes a second, 10 shadow requests in flight,
+// 8 filters a SUBSCRIBE. [AWS General Reference, AWS IoT Core quotas, as told in device-shadow 8]
+const (
+	publishesPerSecond = 90
+	workers            = 8
+	answerTimeout      = 10 * time.Second
+	firstBackOff       = time.Second
+	lastBackOff        = time.Minute
+	prefix             = "$aws/things"
+)
+
+// Conn is one connection to the cloud. It ends with the context of Run.
+type Conn interface {
+	// Subscribe returns once all filters are granted.
+	Subscribe(ctx context.Context, filters ...string) error
+	// Publish sends with QoS 1 and returns once that is acknowledged.
+	Publish(ctx context.Context, topic string, payload []byte) error
+}
+
+// Shadows is the shadow service here.
+type Shadows interface {
+	Get(k shadowsync.Key) (shadowsync.Document, error)
+	Each(fn func(shadowsync.Key, shadowsync.Document) bool) error
+	Handle(r shadowsync.Request) bool
+}
+
+// Memory keeps the cloud's desired state as it was last seen.
+type Memory interface {
+	Load(name string) (value []byte, known bool, err error)
+	Save(name string, value []byte, done func(error))
+}
+
+// Config says what goes where.
+type Config struct {
+	Link     string // its name
+	Thing    string // template of the thing's name at the cloud, with {device} in it
+	Up, Down bool
+	Prefix   string // of the shadows' topics here
+}
+
+// Upstream is the sync over one link. Its methods may be called concurrently.
+type Upstream struct {
+	cfg           Config
+	before, after string // of the template
+	shadows       Shadows
+	memory        Memory
+	log           *slog.Logger
+	rate          *rate.Limiter
+	token         atomic.Uint64
+
+	mu      sync.Mutex // guards what follows; never held across I/O
+	dirty   map[shadowsync.Key]bool
+	order   []shadowsync.Key
+	busy    map[shadowsync.Key]bool
+	fresh   map[shadowsync.Key]bool // compared since the connection began
+	waiting map[string]chan answer  // by clientToken
+	online  bool
+	wake    chan struct{} // capacity workers
+	pause   time.Time     // of throttling
+	backOff time.Duration
+}
+
+type answer struct {
+	accepted bool
+	payload  []byte
+}
+
+// New returns an Upstream that does nothing until Run.
+func New(cfg Config, shadows Shadows, memory Memory, log *slog.Logger) *Upstream {
+	before, after, _ := strings.Cut(cfg.Thing, "{device}")
+	return &Upstream{
+		cfg: cfg, before: before, after: after, shadows: shadows, memory: memory, log: log.With("link", cfg.Link),
+		rate:  rate.NewLimiter(publishesPerSecond, publishesPerSecond/10),
+		dirty: map[shadowsync.Key]bool{}, busy: map[shadowsync.Key]bool{}, wake: make(chan struct{}, workers),
+	}
+}
+
+// Updated follows the service here.
+func (u *Upstream) Updated(k shadowsync.Key, _ shadowsync.Document, reported, _ bool) {
+	if reported && u.cfg.Up {
+		u.look(k)
+	}
+}
+
+// Deleted follows the service here: a shadow that is made anew is compared then.
+func (u *Upstream) Deleted(shadowsync.Key) {}
+
+// look has k compared, unless nobody is there to compare with: then all is, later.
+func (u *Upstream) look(k shadowsync.Key) {
+	u.mu.Lock()
+	if u.online && !u.dirty[k] {
+		u.dirty[k] = true
+		u.order = append(u.order, k)
+	}
+	u.mu.Unlock()
+	u.wakeOne()
+}
+
+func (u *Upstream) wakeOne() {
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run serves one connection until ctx ends or the connection fails.
+func (u *Upstream) Run(ctx context.Context, c Conn) error {
+	u.mu.Lock()
+	u.online, u.order, u.pause, u.backOff = true, nil, time.Time{}, 0
+	clear(u.dirty)
+	clear(u.busy)
+	u.fresh, u.waiting = map[shadowsync.Key]bool{}, map[string]chan answer{}
+	u.mu.Unlock()
+	defer func() {
+		u.mu.Lock()
+		u.online = false
+		u.mu.Unlock()
+	}()
+	var filters []string
+	for _, op := range []string{"get/+", "update/+", "delete/accepted"} {
+		filters = append(filters, prefix+"/+/shadow/"+op, prefix+"/+/shadow/name/+/"+op)
+	}
+	if err := c.Subscribe(ctx, filters...); err != nil {
+		return err
+	}
+	if err := u.shadows.Each(func(k shadowsync.Key, _ shadowsync.Document) bool {
+		u.look(k)
+		return ctx.Err() == nil
+	}); err != nil {
+		return fmt.Errorf("shadows to compare: %w", err)
+	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() { fail(u.work(ctx, c)) })
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// Receive takes what the cloud publishes. It must not block.
+func (u *Upstream) Receive(topic string, payload []byte) {
+	k, op, ok := shadowsync.ParseTopic(prefix, topic)
+	if !ok {
+		return
+	}
+	thing, ok := strings.CutPrefix(k.Thing, u.before)
+	if ok {
+		thing, ok = strings.CutSuffix(thing, u.after)
+	}
+	if !ok || thing == "" {
+		return // another's
+	}
+	k.Thing = thing
+	var body struct {
+		ClientToken string
+		State       struct{ Desired json.RawMessage }
+	}
+	if err := json.Unmarshal(payload, &body); err != nil {
+		u.log.Warn("message of the cloud is not JSON", "topic", topic, "err", err)
+		return
+	}
+	kind := string(op)
+	u.mu.Lock()
+	asked := u.waiting[body.ClientToken]
+	if strings.HasSuffix(kind, "/accepted") || strings.HasSuffix(kind, "/rejected") {
+		delete(u.waiting, body.ClientToken)
+	} else {
+		asked = nil
+	}
+	u.mu.Unlock()
+	if asked != nil {
+		asked <- answer{strings.HasSuffix(kind, "/accepted"), payload}
+		return
+	}
+	if u.cfg.Down && (kind == "update/accepted" && len(body.State.Desired) > 0 || kind == "delete/accepted") {
+		u.look(k)
+	}
+}
+
+// work compares keys, one after the other, until ctx ends.
+func (u *Upstream) work(ctx context.Context, c Conn) error {
+	for {
+		k, ok := u.next()
+		if !ok {
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-u.wake:
+				continue
+			}
+		}
+		err := u.compare(ctx, c, k)
+		u.done(k, err)
+		var refused *refusal
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.As(err, &refused):
+			u.log.Warn("shadow not in line with the cloud", "thing", k.Thing, "shadow", k.Name, "err", err)
+			if err := u.rest(ctx); err != nil {
+				return err
+			}
+		case err != nil:
+			return err
+		}
+	}
+}
+
+func (u *Upstream) next() (shadowsync.Key, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for i, k := range u.order {
+		if u.busy[k] {
+			continue
+		}
+		u.order = append(u.order[:i], u.order[i+1:]...)
+		delete(u.dirty, k)
+		u.busy[k] = true
+		if len(u.order) > 0 {
+			u.wakeOne()
+		}
+		return k, true
+	}
+	return shadowsync.Key{}, false
+}
+
+func (u *Upstream) done(k shadowsync.Key, err error) {
+	u.mu.Lock()
+	delete(u.busy, k)
+	var refused *refusal
+	if errors.As(err, &refused) && refused.again() {
+		if !u.dirty[k] {
+			u.dirty[k] = true
+			u.order = append(u.order, k)
+		}
+		u.backOff = min(max(2*u.backOff, firstBackOff), lastBackOff)
+		u.pause = time.Now().Add(u.backOff)
+	} else if err == nil {
+		u.fresh[k], u.backOff = true, 0
+	}
+	u.mu.Unlock()
+	u.wakeOne()
+}
+
+// rest waits while the cloud wants less of us.
+func (u *Upstream) rest(ctx context.Context) error {
+	u.mu.Lock()
+	left := time.Until(u.pause)
+	u.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(left):
+		return nil
+	}
+}
+
+// refusal is the cloud's no.
+type refusal struct {
+	Op      string
+	Code    int
+	Message string
+}
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("%s refused with %d: %s", r.Op, r.Code, r.Message)
+}
+
+// again tells whether it is worth another try.
+func (r *refusal) again() bool { return r.Code == 429 || r.Code >= 500 }
+
+// noAnswer is our code for silence, which has none at the cloud.
+const noAnswer = 504
+
+// compare brings one shadow in line on both sides.
+func (u *Upstream) compare(ctx context.Context, c Conn, k shadowsync.Key) error {
+	got, err := u.ask(ctx, c, k, "get", nil)
+	var refused *refusal
+	if errors.As(err, &refused) && refused.Code == 404 {
+		got, err = []byte("{}"), nil
+	}
+	if err != nil {
+		return err
+	}
+	var cloud struct {
+		State struct{ Desired, Reported map[string]any }
+	}
+	if err := decode(got, &cloud); err != nil {
+		return &refusal{"get", 500, "its answer can't be read: " + err.Error()}
+	}
+	if u.cfg.Up {
+		if err := u.up(ctx, c, k, cloud.State.Reported); err != nil {
+			return err
+		}
+	}
+	if u.cfg.Down {
+		return u.down(k, cloud.State.Desired)
+	}
+	return nil
+}
+
+// up makes the cloud's reported ours.
+func (u *Upstream) up(ctx context.Context, c Conn, k shadowsync.Key, theirs map[string]any) error {
+	doc, err := u.shadows.Get(k)
+	switch {
+	case errors.Is(err, shadowsync.ErrNotFound):
+		return nil
+	case err != nil:
+		return &refusal{"read", 500, err.Error()}
+	}
+	patch := diff(theirs, doc.State.Reported)
+	if patch == nil {
+		return nil
+	}
+	_, err = u.ask(ctx, c, k, "update", map[string]any{"reported": patch})
+	return err
+}
+
+// down makes the cloud's desired ours: all of it after an absence, else what changed there.
+func (u *Upstream) down(k shadowsync.Key, theirs map[string]any) error {
+	name := u.cfg.Link + "\x00" + k.Thing + "\x00" + k.Name
+	raw, known, err := u.memory.Load(name)
+	if err != nil {
+		return &refusal{"read", 500, err.Error()}
+	}
+	var last, ours map[string]any
+	if known {
+		if err := decode(raw, &last); err != nil {
+			u.log.Warn("the cloud's last desired state can't be read; it counts as empty", "thing", k.Thing, "err", err)
+		}
+	}
+	if doc, err := u.shadows.Get(k); err == nil {
+		ours = doc.State.Desired
+	}
+	u.mu.Lock()
+	fresh := u.fresh[k]
+	u.mu.Unlock()
+	patch := diff(last, theirs)
+	if !fresh || !known {
+		patch = reconciled(ours, last, theirs)
+	}
+	if patch = needed(ours, patch); patch != nil {
+		if err := u.write(k, patch); err != nil {
+			return err
+		}
+	}
+	if known && diff(last, theirs) == nil {
+		return nil
+	}
+	value, err := json.Marshal(theirs)
+	if err != nil {
+		return &refusal{"store", 500, err.Error()}
+	}
+	stored := make(chan error, 1)
+	u.memory.Save(name, value, func(err error) { stored <- err })
+	if err := <-stored; err != nil {
+		return &refusal{"store", 500, err.Error()}
+	}
+	return nil
+}
+
+// reconciled lays all that the cloud desires over ours, and takes away what it took back.
+func reconciled(ours, last, theirs map[string]any) map[string]any {
+	patch := diff(ours, theirs)
+	return withoutOwn(patch, last)
+}
+
+// withoutOwn drops the removals of what the cloud never desired.
+func withoutOwn(patch, last map[string]any) map[string]any {
+	for key, v := range patch {
+		l, was := last[key]
+		inner, isObject := v.(map[string]any)
+		lastInner, _ := l.(map[string]any)
+		switch {
+		case v == nil && !was:
+			delete(patch, key)
+		case isObject && len(inner) > 0: // an empty one is a value
+			if patch[key] = withoutOwn(inner, lastInner); len(inner) == 0 {
+				delete(patch, key)
+			}
+		}
+	}
+	return patch
+}
+
+// needed is what of patch would change ours.
+func needed(ours, patch map[string]any) map[string]any {
+	out := map[string]any{}
+	for key, v := range patch {
+		own, there := ours[key]
+		inner, isObject := v.(map[string]any)
+		ownInner, wasObject := own.(map[string]any)
+		switch {
+		case v == nil && !there, v != nil && there && equal(own, v):
+		case isObject && wasObject:
+			if n := needed(ownInner, inner); n != nil {
+				out[key] = n
+			}
+		default:
+			out[key] = v
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+// write changes desired here, as a client would.
+func (u *Upstream) write(k shadowsync.Key, patch map[string]any) error {
+	payload, err := json.Marshal(map[string]any{"state": map[string]any{"desired": patch}})
+	if err != nil {
+		return &refusal{"update here", 400, err.Error()}
+	}
+	answered := make(chan error, 1)
+	u.shadows.Handle(shadowsync.Request{
+		Topic: topic(u.cfg.Prefix, k.Thing, k.Name, "update"), Payload: payload,
+		Reply: func(answer []byte, code int) {
+			if code != 200 {
+				answered <- &refusal{"update here", code, string(answer)}
+				return
+			}
+			answered <- nil
+		},
+	})
+	return <-answered
+}
+
+func topic(prefix, thing, name, op string) string {
+	if name == "" {
+		return prefix + "/" + thing + "/shadow/" + op
+	}
+	return prefix + "/" + thing + "/shadow/name/" + name + "/" + op
+}
+
+// ask sends one request and waits for its answer.
+func (u *Upstream) ask(ctx context.Context, c Conn, k shadowsync.Key, op string, state map[string]any) ([]byte, error) {
+	if err := u.rate.Wait(ctx); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	token := "gb2mqtt-" + strconv.FormatUint(u.token.Add(1), 36) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+	body := map[string]any{"clientToken": token}
+	if state != nil {
+		body["state"] = state
+	}
+	payload, err := json.Marshal(body)
+	if err != nil {
+		return nil, &refusal{op, 400, err.Error()}
+	}
+	answered := make(chan answer, 1)
+	u.mu.Lock()
+	u.waiting[token] = answered
+	u.mu.Unlock()
+	defer func() {
+		u.mu.Lock()
+		delete(u.waiting, token)
+		u.mu.Unlock()
+	}()
+	if err := c.Publish(ctx, topic(prefix, u.before+k.Thing+u.after, k.Name, op), payload); err != nil {
+		return nil, err
+	}
+	select {
+	case a := <-answered:
+		if a.accepted {
+			return a.payload, nil
+		}
+		var why struct {
+			Code    int
+			Message string
+		}
+		if err := json.Unmarshal(a.payload, &why); err != nil {
+			return nil, &refusal{op, 500, err.Error()}
+		}
+		return nil, &refusal{op, why.Code, why.Message}
+	case <-time.After(answerTimeout):
+		return nil, &refusal{op, noAnswer, "no answer within " + answerTimeout.String()}
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func decode(raw []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber() // whole numbers keep their digits
+	return d.Decode(into)
+}
