@@ -116,7 +116,7 @@ func (b *Bridge) positions(in *fleet.Inbound) {
 			e.channel = subject.String()
 		}
 		b.publishEvent(e)
-		if key := b.keyOf(in.Device, p.DeviceID); b.frequent.allow(key, in.At) {
+		if key := b.keyOf(in.Device, p.DeviceID); b.frequent.allow(key, "position", in.At) {
 			last := maps.Clone(p.Fields)
 			last["ts"] = in.At.UnixMilli()
 			b.shadows.Report(key, map[string]any{"position": last}, nil)
@@ -128,7 +128,7 @@ func (b *Bridge) positions(in *fleet.Inbound) {
 func (b *Bridge) ptzPosition(in *fleet.Inbound) {
 	b.notified(in)
 	key := b.keyOf(in.Device, in.Message.DeviceID)
-	if patch := mapping.PTZPatch(in.Message); patch != nil && key.Name != "" && b.frequent.allow(key, in.At) {
+	if patch := mapping.PTZPatch(in.Message); patch != nil && key.Name != "" && b.frequent.allow(key, "ptz", in.At) {
 		b.shadows.Report(key, patch, nil)
 	}
 }

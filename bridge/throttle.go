@@ -13,13 +13,20 @@ const shadowInterval = time.Second
 // throttle lets values of high rate into a shadow once a second; the others are events alone.
 type throttle struct {
 	mu   sync.Mutex // guards last
-	last map[shadowsync.Key]time.Time
+	last map[throttled]time.Time
 }
 
-func newThrottle() *throttle { return &throttle{last: make(map[shadowsync.Key]time.Time)} }
+// throttled is one section of one shadow.
+type throttled struct {
+	key     shadowsync.Key
+	section string // "position", "ptz"
+}
 
-// allow tells whether k may be written now.
-func (t *throttle) allow(k shadowsync.Key, now time.Time) bool {
+func newThrottle() *throttle { return &throttle{last: make(map[throttled]time.Time)} }
+
+// allow tells whether a section of k may be written now.
+func (t *throttle) allow(key shadowsync.Key, section string, now time.Time) bool {
+	k := throttled{key, section}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now.Sub(t.last[k]) < shadowInterval {

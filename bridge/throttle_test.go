@@ -11,14 +11,16 @@ func TestHighRateValuesWriteAShadowOnceASecond(t *testing.T) {
 	limit, k, other := newThrottle(), shadowsync.Key{Thing: testDevice}, shadowsync.Key{Thing: testDevice, Name: testChannel}
 	now := time.Unix(1000, 0)
 	for _, c := range []struct {
-		after time.Duration
-		k     shadowsync.Key
-		want  bool
+		after   time.Duration
+		k       shadowsync.Key
+		section string
+		want    bool
 	}{
-		{0, k, true}, {0, other, true}, {time.Millisecond, k, false}, {shadowInterval, k, true}, {shadowInterval, other, true},
+		{0, k, "position", true}, {0, other, "position", true}, {0, k, "ptz", true}, {time.Millisecond, k, "position", false},
+		{shadowInterval, k, "position", true}, {shadowInterval, other, "position", true},
 	} {
-		if got := limit.allow(c.k, now.Add(c.after)); got != c.want {
-			t.Errorf("%v after %v: %v, want %v", c.k, c.after, got, c.want)
+		if got := limit.allow(c.k, c.section, now.Add(c.after)); got != c.want {
+			t.Errorf("%s of %v after %v: %v, want %v", c.section, c.k, c.after, got, c.want)
 		}
 	}
 	if limit.sweep(now.Add(2 * shadowInterval)); len(limit.last) != 0 {
