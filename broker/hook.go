@@ -26,6 +26,7 @@ type connection struct {
 	id          string // unique for the connection
 	established atomic.Bool
 	session     *session
+	present     bool                   // the session was there before
 	granted     []packets.Subscription // of the SUBSCRIBE being worked on: whose retained messages follow; the reader's own
 }
 
@@ -39,7 +40,7 @@ func (h *hook) Provides(call byte) bool {
 	switch call {
 	case mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablish, mochi.OnSessionEstablished, mochi.OnDisconnect,
 		mochi.OnPublish, mochi.OnPacketRead, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnUnsubscribed, mochi.OnPacketProcessed,
-		mochi.OnWill, mochi.OnClientExpired:
+		mochi.OnWill, mochi.OnClientExpired, mochi.OnPacketEncode:
 		return true
 	}
 	return false
@@ -73,7 +74,7 @@ func (h *hook) OnSessionEstablish(cl *mochi.Client, pk packets.Packet) {
 		cl.Properties.Will = mochi.Will{}
 	}
 	if c := h.connection(cl); c != nil {
-		c.session = h.s.open(cl, c.rights, pk.Connect.Clean)
+		c.session, c.present = h.s.open(cl, c.rights, pk.Connect.Clean)
 	}
 }
 
@@ -107,10 +108,29 @@ func (h *hook) OnDisconnect(cl *mochi.Client, _ error, expire bool) {
 	if f := h.s.b.opts.OnClient; f != nil {
 		f(c.user, c.id, false)
 	}
+	h.awaitTakeover(cl, c.session)
 	conn, _ := cl.Net.Conn.(*queuedConn)
 	if c.session.detach(conn) && expire {
 		h.s.end(c.session)
 	}
+}
+
+// awaitTakeover waits until mochi knows that a client's place was taken, where it was: it
+// would take its successor for the one that went, and forget it.
+func (h *hook) awaitTakeover(cl *mochi.Client, ss *session) {
+	for begun := time.Now(); h.s.sessions.get(cl.ID) != ss && !cl.IsTakenOver() && time.Since(begun) < lastWords; {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// OnPacketEncode tells the truth about the session: mochi takes one of another user for the
+// client's own [MQTT5 3.2.2.1.1].
+func (h *hook) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets.Packet {
+	if pk.FixedHeader.Type == packets.Connack {
+		c := h.connection(cl)
+		pk.SessionPresent = pk.SessionPresent && c != nil && c.present
+	}
+	return pk
 }
 
 // OnClientExpired ends a session that was left for too long.

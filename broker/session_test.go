@@ -105,6 +105,15 @@ func TestSessionIsNotAnotherUsers(t *testing.T) {
 	in.expect(t, "b=0")
 }
 
+func TestTakeoverLeavesTheNewConnectionWhole(t *testing.T) {
+	r := run(t, embedded(), Options{})
+	for i := range 50 { // clean or not, the old connection's end must not take anything of the new one
+		_, in := r.connect(r.options("taken").SetCleanSession(i%3 != 0), "a")
+		r.Publish(Message{Topic: "a", Payload: fmt.Append(nil, i), QoS: 1})
+		in.expect(t, fmt.Sprint("a=", i))
+	}
+}
+
 func TestSubscribeWhoseIDIsOnItsWayTheOtherWayIsAnswered(t *testing.T) {
 	r := run(t, embedded(), Options{})
 	raw := r.raw(t, 4, "raw", true)

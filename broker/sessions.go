@@ -133,7 +133,7 @@ func persistent(cl *mochi.Client) bool {
 
 // open finds or makes the session of a client that logs in. A session of another user is not
 // its own, whatever the client ID.
-func (s *server) open(cl *mochi.Client, r *rights, clean bool) *session {
+func (s *server) open(cl *mochi.Client, r *rights, clean bool) (ss *session, present bool) {
 	s.sessions.mu.Lock()
 	if late := s.sessions.late[cl.ID]; late != nil {
 		late.Stop() // [MQTT5 3.1.3.2.2]
@@ -141,7 +141,7 @@ func (s *server) open(cl *mochi.Client, r *rights, clean bool) *session {
 	}
 	old := s.sessions.all[cl.ID]
 	foreign := old != nil && old.record.User != r.user
-	ss := old
+	ss = old
 	if old == nil || clean || foreign || !old.persistent {
 		ss = &session{s: s, id: cl.ID, ids: make(map[uint16]bool), record: sessionRecord{User: r.user}}
 		s.sessions.all[cl.ID] = ss
@@ -150,10 +150,7 @@ func (s *server) open(cl *mochi.Client, r *rights, clean bool) *session {
 	if ss != old && old != nil {
 		s.end(old)
 		if existing, there := s.mochi.Clients.Get(cl.ID); there && (foreign || !old.persistent) {
-			s.mochi.UnsubscribeClient(existing)
-			// The error is the reason given: mochi returns it.
-			_ = s.mochi.DisconnectClient(existing, packets.ErrSessionTakenOver)
-			s.mochi.Clients.Delete(cl.ID)
+			s.mochi.UnsubscribeClient(existing) // or mochi would hand its subscriptions on
 		}
 	}
 	ss.mu.Lock()
@@ -162,7 +159,7 @@ func (s *server) open(cl *mochi.Client, r *rights, clean bool) *session {
 	ss.record.Version, ss.record.Expiry = cl.Properties.ProtocolVersion, cl.Properties.Props.SessionExpiryInterval
 	ss.saveLocked()
 	ss.mu.Unlock()
-	return ss
+	return ss, ss == old
 }
 
 // end forgets a session for good.
