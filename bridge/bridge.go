@@ -18,6 +18,7 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/bridge/command"
 	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
 	"github.com/gb2mqtt/gb2mqtt/bridge/guard"
+	"github.com/gb2mqtt/gb2mqtt/bridge/leak"
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 	"github.com/gb2mqtt/gb2mqtt/broker"
 	"github.com/gb2mqtt/gb2mqtt/shadowsync"
@@ -49,6 +50,7 @@ type Bridge struct {
 	breakers      *guard.Breakers
 	lockout       *guard.Lockout
 	capacity      *guard.Capacity
+	leaks         *leak.Sweeper
 	fleet         *fleet.Fleet
 	endpoint      *sip.Endpoint
 	commands      *command.Engine
@@ -120,6 +122,9 @@ func (b *Bridge) build() (err error) {
 		return err
 	}
 	if b.endpoint, err = sip.New(b.cfg.SIP, b.fleet, b.log, b.reg); err != nil {
+		return err
+	}
+	if b.leaks, err = leak.NewSweeper(b.log, b.reg, b.connections); err != nil {
 		return err
 	}
 	b.commands, err = command.New(b.cfg.Command, command.Options{
@@ -195,6 +200,7 @@ func (b *Bridge) serve(ctx context.Context, ready func()) error {
 		start("fleet", b.fleet.Run),
 		start("breakers", b.breakers.Run),
 		start("capacity", b.capacity.Run),
+		start("leaks", b.leaks.Run),
 		start("info", b.info.Run),
 		start("janitor", b.janitor),
 	}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/command"
 	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
+	"github.com/gb2mqtt/gb2mqtt/bridge/leak"
+	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 	"github.com/gb2mqtt/gb2mqtt/broker"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 	"github.com/gb2mqtt/gb2mqtt/shadowsync"
@@ -85,6 +87,16 @@ func (b *Bridge) admit(now time.Time) (leave func(), retryAfter time.Duration) {
 		return nil, retryAfter
 	}
 	return func() { slot.Leave(time.Now()) }, 0
+}
+
+// connections lists the TCP connections of devices with their owners, for the sweeper.
+func (b *Bridge) connections(each func(leak.Resource)) {
+	b.endpoint.Connections(func(c sip.Connection) {
+		each(leak.Resource{
+			Label: c.Name, Used: c.Used, Reclaim: c.Close,
+			Owned: func() bool { return b.fleet.Owns(c.Path) },
+		})
+	})
 }
 
 // mqttClient tells the fleet of a device's own MQTT client: one whose user is named like

@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +46,28 @@ func (c *conns) close(p sip.Path) map[gb28181.ID]struct{} {
 	ids := c.devices[p.Conn]
 	delete(c.devices, p.Conn)
 	return ids
+}
+
+// whose lists the devices of a connection.
+func (c *conns) whose(p sip.Path) []gb28181.ID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.devices[p.Conn]))
+}
+
+// Owns tells whether a device needs the TCP connection of p: one that is registered (or was
+// adopted), is not offline, and has not put a newer connection in its place.
+func (f *Fleet) Owns(p sip.Path) bool {
+	return slices.ContainsFunc(f.conns.whose(p), func(id gb28181.ID) bool {
+		sh := f.shardOf(id)
+		sh.mu.RLock()
+		defer sh.mu.RUnlock()
+		s := sh.sessions[id]
+		if s == nil || !s.registered && !s.adopted || s.presence == Offline {
+			return false
+		}
+		return s.hasPath && s.path == p || s.other == p && s.path.Network != sip.TCP
+	})
 }
 
 // sameAddress tells whether a and b have the same IP, whatever the port.

@@ -1,10 +1,14 @@
 package sip
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
+	"runtime/pprof"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,6 +34,7 @@ type tcpConn struct {
 	conn net.Conn
 	path Path
 	done chan struct{} // closed when the read loop ends
+	used atomic.Int64  // Unix ns of the last read
 
 	mu       sync.Mutex // guards all below; never held across I/O
 	out      []byte     // waits to be written
@@ -81,7 +86,9 @@ func (e *Endpoint) adopt(conn *net.TCPConn) {
 	e.conns[c.path.Conn] = c
 	e.mu.Unlock()
 	e.m.connections.Inc()
-	e.wg.Go(c.run) // accept holds e.wg, so it can't be waited out before
+	c.used.Store(time.Now().UnixNano())
+	// accept holds e.wg, so it can't be waited out before
+	e.wg.Go(func() { pprof.Do(context.Background(), c.labels(), func(context.Context) { c.run() }) })
 }
 
 // run reads until the connection ends, and clears up.
@@ -97,6 +104,35 @@ func (c *tcpConn) run() {
 	c.e.m.connections.Dec()
 	if !stopping {
 		c.e.h.Closed(c.path)
+	}
+}
+
+// name tells c from every other connection of this process.
+func (c *tcpConn) name() string {
+	return "sip tcp " + c.path.Remote.String() + " #" + strconv.FormatUint(c.path.Conn, 10)
+}
+
+// labels tie the goroutines of c to it, in profiles.
+func (c *tcpConn) labels() pprof.LabelSet { return pprof.Labels("conn", c.name()) }
+
+// Connection is a TCP connection of a device, for who looks after those that nobody owns.
+type Connection struct {
+	Name  string // the value of "conn" in the labels of its goroutines; unique
+	Path  Path
+	Used  time.Time // something was read from it, or it came
+	Close func()    // does not block
+}
+
+// Connections calls each for every TCP connection, without a lock held.
+func (e *Endpoint) Connections(each func(Connection)) {
+	e.mu.Lock()
+	conns := make([]*tcpConn, 0, len(e.conns))
+	for _, c := range e.conns {
+		conns = append(conns, c)
+	}
+	e.mu.Unlock()
+	for _, c := range conns {
+		each(Connection{Name: c.name(), Path: c.path, Used: time.Unix(0, c.used.Load()), Close: c.kill})
 	}
 }
 
@@ -139,6 +175,7 @@ func (c *tcpConn) read() {
 			since = time.Now()
 		}
 		n += got
+		c.used.Store(time.Now().UnixNano())
 		done, more, messages, ok := c.consume(l, &s, buf[:n])
 		if !ok {
 			return
@@ -200,10 +237,10 @@ func (c *tcpConn) consume(l *lane, s *splitter, b []byte) (done, want, messages 
 func (c *tcpConn) write(b []byte) error {
 	start, err := c.enqueue(b)
 	if start {
-		go func() {
+		go pprof.Do(context.Background(), c.labels(), func(context.Context) {
 			defer c.flushers.Done()
 			c.drain()
-		}()
+		})
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"net"
+	"runtime/pprof"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -97,4 +98,30 @@ func TestPeerThatDoesNotReadLosesItsConnection(t *testing.T) {
 			t.Errorf("closed after %v, want %v", took, writeLimit)
 		}
 	})
+}
+
+func TestGoroutineOfAConnectionIsToldByItsLabel(t *testing.T) {
+	e := serve(t, testConfig(), handler(ok200))
+	p := dial(t, e, TCP)
+	p.send(keepalive("z9hG4bK1"))
+	p.recv()
+	var found []Connection
+	e.Connections(func(c Connection) { found = append(found, c) })
+	if len(found) != 1 || found[0].Path.Remote.String() != p.conn.LocalAddr().String() {
+		t.Fatalf("connections %+v", found)
+	}
+	labelled := func() bool {
+		var text strings.Builder
+		if err := pprof.Lookup("goroutine").WriteTo(&text, 1); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(text.String(), found[0].Name)
+	}
+	if !labelled() {
+		t.Errorf("no goroutine is labelled %q", found[0].Name)
+	}
+	found[0].Close()
+	if _, err := p.next(5 * time.Second); err == nil {
+		t.Error("closed, and still it speaks")
+	}
 }
