@@ -5,6 +5,7 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
 	"github.com/gb2mqtt/gb2mqtt/bridge/guard"
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
+	"github.com/gb2mqtt/gb2mqtt/shadowsync"
 )
 
 // SIP is the section `sip`: how devices reach the platform and prove who they are.
@@ -60,6 +61,13 @@ func (c *Config) RoomCommand() command.Config {
 	}
 }
 
+// RoomShadow returns what shadowsync is configured with.
+func (c *Config) RoomShadow() shadowsync.Config {
+	room := c.Shadow
+	room.Rate = c.Limits.ShadowRate
+	return room
+}
+
 // validateRooms returns what each room says about its own part.
 func (c *Config) validateRooms() []error {
 	return []error{
@@ -68,7 +76,7 @@ func (c *Config) validateRooms() []error {
 		c.RoomFleet().Validate(),
 		c.RoomCommand().Validate(),
 		c.MQTT.Validate(),
-		c.Shadow.Validate(),
+		c.RoomShadow().Validate(),
 		c.Store.Validate(),
 	}
 }

@@ -1,5 +1,7 @@
 package shadowsync
 
+import "time"
+
 // Request is one message on a request topic.
 type Request struct {
 	Topic   string
@@ -22,7 +24,11 @@ func (s *Service) Handle(r Request) bool {
 	}
 	j := &job{op: op, key: k, client: true, conn: r.Client, reply: r.Reply}
 	j.refused = s.check(j, r)
-	if refused := s.queue.request(j); refused != nil {
+	refused := s.rate.refuse(k.Thing, time.Now())
+	if refused == nil {
+		refused = s.queue.request(j)
+	}
+	if refused != nil {
 		j.refused, j.conn = refused, "" // it was never counted
 		s.answerRejected(j)
 	}

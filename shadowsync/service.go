@@ -72,6 +72,7 @@ type Service struct {
 	metrics   *metrics
 	queue     *queue
 	cache     *cache
+	rate      rate
 	observers []Observer
 
 	runOnce sync.Once
@@ -83,7 +84,7 @@ func New(cfg Config, st *store.Store, pub Publisher, opts Options) (*Service, er
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, st: st, pub: pub, opts: opts, log: opts.Log, queue: newQueue(), cache: newCache()}
+	s := &Service{cfg: cfg, st: st, pub: pub, opts: opts, log: opts.Log, queue: newQueue(), cache: newCache(), rate: rate{limit: cfg.Rate}}
 	var err error
 	if s.metrics, err = newMetrics(opts.Registerer, s.queue.depth, s.cache.bytes); err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ func bridgeConfig(c *configs.Config) bridge.Config {
 		Guard:        c.RoomGuard(),
 		Command:      c.RoomCommand(),
 		MQTT:         c.MQTT,
-		Shadow:       c.Shadow,
+		Shadow:       c.RoomShadow(),
 		Store:        c.Store,
 		Version:      version(),
 		TopicPrefix:  c.Topics.Prefix,
