@@ -57,7 +57,8 @@ func (b *Bridge) applyCatalog(device gb28181.ID, items []gb28181.CatalogItem, co
 	}
 	b.registrations.saveChannels(device, changed)
 	if complete {
-		there := b.presentChannels(device)
+		known, _ := b.fleet.Device(device)
+		there := known.Channels
 		b.shadows.Report(thing(device), map[string]any{"channels": there}, nil)
 		b.publishEvent(event{kind: "catalog", device: device.String(), at: time.Now(), fields: map[string]any{"channels": there}})
 	}
@@ -72,17 +73,6 @@ func (b *Bridge) reportChannelPresence(device gb28181.ID, ch fleet.Channel) {
 			b.publishPresence(device.String(), ch.ID.String(), now.Presence)
 		}
 	})
-}
-
-// presentChannels counts the channels that the catalogue has.
-func (b *Bridge) presentChannels(device gb28181.ID) int {
-	n := 0
-	for _, ch := range b.fleet.Channels(device) {
-		if ch.VanishedAt.IsZero() {
-			n++
-		}
-	}
-	return n
 }
 
 // forgetVanished removes the shadows and retained topics of channels that have been gone

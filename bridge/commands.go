@@ -69,8 +69,7 @@ func (b *Bridge) refusal(in *broker.Incoming, c commandTopic) *mapping.Error {
 		return &mapping.Error{Code: 404, Message: "device " + c.device.String() + " has never registered here"}
 	}
 	if !c.channel.IsZero() && c.channel != c.device {
-		channels := b.fleet.Channels(c.device)
-		if _, there := b.fleet.Channel(c.device, c.channel); !there && len(channels) > 0 {
+		if _, there := b.fleet.Channel(c.device, c.channel); !there && len(b.fleet.Channels(c.device)) > 0 {
 			return &mapping.Error{Code: 404, Message: "device " + c.device.String() + " has no channel " + c.channel.String() +
 				" in its catalogue; ask for it anew with the command catalog"}
 		}

@@ -118,7 +118,7 @@ func (f *Fleet) ApplyCatalog(device gb28181.ID, statuses []ChannelStatus, comple
 		for id, ch := range s.channels {
 			if !listed[id] && ch.vanishedAt.IsZero() {
 				touch(id)
-				ch.vanishedAt = now
+				s.vanishLocked(ch, now)
 			}
 		}
 	}
@@ -139,7 +139,7 @@ func (s *session) applyLocked(status ChannelStatus, now time.Time) {
 	event := strings.ToUpper(strings.TrimSpace(status.Event))
 	if event == "DEL" {
 		if ch != nil && ch.vanishedAt.IsZero() {
-			ch.vanishedAt = now
+			s.vanishLocked(ch, now)
 		}
 		return
 	}
@@ -147,6 +147,9 @@ func (s *session) applyLocked(status ChannelStatus, now time.Time) {
 	if !known {
 		ch = new(channel)
 		s.channels[status.ID] = ch
+	}
+	if !known || !ch.vanishedAt.IsZero() {
+		s.there++
 	}
 	ch.vanishedAt = time.Time{}
 	switch {
@@ -158,6 +161,12 @@ func (s *session) applyLocked(status ChannelStatus, now time.Time) {
 	default:
 		ch.status, ch.online = status.Status, status.Online
 	}
+}
+
+// vanishLocked marks a channel that was there as gone from the catalogue.
+func (s *session) vanishLocked(ch *channel, now time.Time) {
+	ch.vanishedAt = now
+	s.there--
 }
 
 // Channels returns the channels of device, those that have vanished too, by ID.
@@ -203,8 +212,16 @@ func (f *Fleet) Forget(device, id gb28181.ID) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s := sh.sessions[device]; s != nil {
-		delete(s.channels, id)
+		s.forgetLocked(id)
 	}
+}
+
+// forgetLocked drops a channel, if it is known.
+func (s *session) forgetLocked(id gb28181.ID) {
+	if ch := s.channels[id]; ch != nil && ch.vanishedAt.IsZero() {
+		s.there--
+	}
+	delete(s.channels, id)
 }
 
 // RestoreChannels takes over the channels that an earlier run kept, after Restore.
@@ -220,6 +237,10 @@ func (f *Fleet) RestoreChannels(device gb28181.ID, channels []Channel) {
 		s.channels = make(map[gb28181.ID]*channel, len(channels))
 	}
 	for _, c := range channels {
+		s.forgetLocked(c.ID)
+		if c.VanishedAt.IsZero() {
+			s.there++
+		}
 		s.channels[c.ID] = &channel{status: c.Status, online: c.Online, vanishedAt: c.VanishedAt}
 	}
 }

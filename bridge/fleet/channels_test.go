@@ -78,3 +78,50 @@ func TestChannelIsOnlineWhenItsStatusAndItsDeviceAre(t *testing.T) {
 		t.Errorf("restored %+v, want %+v", got, want)
 	}
 }
+
+func TestCountOfChannelsIsThatOfThoseThere(t *testing.T) {
+	f, _ := newFleet(t, testConfig(time.Minute), nil)
+	register(f, cam, home, password, nil)
+	ids := []string{"34020000001310000001", "34020000001310000002", "34020000001310000003"}
+	status := func(n int, event string) ChannelStatus {
+		return ChannelStatus{ID: mustID(ids[n]), Status: "ON", Online: true, Event: event}
+	}
+	all := []ChannelStatus{status(0, ""), status(1, ""), status(2, "")}
+	apply := func(complete bool, statuses ...ChannelStatus) func() {
+		return func() { f.ApplyCatalog(cam, statuses, complete) }
+	}
+	forget := func(n int) func() { return func() { f.Forget(cam, mustID(ids[n])) } }
+	restore := func() { f.RestoreChannels(cam, f.Channels(cam)) }
+	for i, step := range []func(){
+		apply(true, all...), apply(true, all...), apply(false, status(0, "DEL")), apply(false, status(0, "DEL")), restore,
+		apply(false, status(0, "ADD")), apply(true, all[1]), restore, forget(0), forget(1), forget(1),
+		apply(false, all[1], all[1]), apply(true), forget(2), restore,
+	} {
+		step()
+		want := 0
+		for _, ch := range f.Channels(cam) {
+			if ch.VanishedAt.IsZero() {
+				want++
+			}
+		}
+		if d, _ := f.Device(cam); d.Channels != want {
+			t.Errorf("step %d: counted %d, want %d", i, d.Channels, want)
+		}
+	}
+}
+
+// BenchmarkDeviceWith100kChannels is a look at a lower platform, as each update of one of its
+// channels' shadows takes it: it must not grow with the catalogue.
+func BenchmarkDeviceWith100kChannels(b *testing.B) {
+	f, _ := newFleet(b, testConfig(time.Minute), nil)
+	register(f, cam, home, password, nil)
+	statuses := make([]ChannelStatus, 100_000)
+	for i := range statuses {
+		statuses[i] = ChannelStatus{ID: mustID(fmt.Sprintf("34020000001310%06d", i)), Status: "ON", Online: true}
+	}
+	f.ApplyCatalog(cam, statuses, true)
+	b.ReportAllocs()
+	for b.Loop() {
+		f.Device(cam)
+	}
+}

@@ -230,17 +230,11 @@ func (f *Fleet) Device(id gb28181.ID) (Device, bool) {
 }
 
 func (f *Fleet) snapshotLocked(s *session) Device {
-	d := Device{
+	return Device{
 		ID: s.id, Registration: s.binding, Registered: s.registered, Presence: s.presence, Reason: s.reason,
 		Since: s.since, LastSeen: f.epoch.Add(time.Duration(s.lastSeen.Load())), Heartbeat: s.heartbeat,
-		Encoding: s.encoding, Path: s.path, HasPath: s.hasPath,
+		Encoding: s.encoding, Channels: s.there, Path: s.path, HasPath: s.hasPath,
 	}
-	for _, ch := range s.channels {
-		if ch.vanishedAt.IsZero() {
-			d.Channels++
-		}
-	}
-	return d
 }
 
 // Each calls fn with a snapshot of every device, in no order. fn may call the Fleet.

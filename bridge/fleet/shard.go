@@ -44,9 +44,11 @@ type session struct {
 	callID    uint64       // hash of the registration's
 	other     sip.Path     // where the device was heard before, of the same address; zero: none
 	nonce     sip.NonceState
-	clients   int // its own MQTT clients
+	plain     bool // its digest fails with qop: challenge without
+	clients   int  // its own MQTT clients
 	encoding  gb28181.Encoding
 	channels  map[gb28181.ID]*channel
+	there     int          // channels that have not vanished
 	queued    atomic.Int32 // messages in its lane
 	isDirty   bool
 }
