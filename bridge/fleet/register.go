@@ -73,20 +73,22 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 	version := clip(r.GBVersion, maxVersion)
 	var unknown sip.NonceState
 	nonce := &unknown
+	plain := sh.failedLocked(attempt{id, ip}, f.since(wall))
 	if s != nil {
 		nonce = &s.nonce
+		plain = plain || s.plain
 		if version == "" {
 			version = s.binding.GBVersion
 		}
 	}
 	before := *nonce
-	challenge := func(stale bool) sip.Answer {
-		return sip.Answer{Code: 401, Challenges: f.auth.Challenges(id.String(), version >= "3", stale)}
+	challenge := func(stale, plain bool) sip.Answer {
+		return sip.Answer{Code: 401, Challenges: f.auth.Challenges(id.String(), version >= "3", stale, plain)}
 	}
 	switch f.auth.Verify(r, id.String(), password, nonce, wall) {
 	case sip.OK:
 	case sip.Stale:
-		return challenge(true)
+		return challenge(true, plain)
 	case sip.Wrong:
 		f.metrics.refusals.WithLabelValues(refusedCredentials).Inc()
 		if f.lockout != nil {
@@ -94,11 +96,13 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 		}
 		// The password may have just been changed; devices stop trying for long after a 403.
 		if sh.firstWrongLocked(attempt{id, ip}, f.since(wall)) {
-			return challenge(false)
+			return challenge(false, true) // it may be qop that it can't do
 		}
 		return sip.Answer{Code: 403}
+	case sip.Malformed:
+		return challenge(false, true) // a broken nc or cnonce
 	default:
-		return challenge(false)
+		return challenge(false, plain)
 	}
 	delete(sh.wrong, attempt{id, ip})
 	if f.lockout != nil {
@@ -126,6 +130,7 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 		s = f.addLocked(sh, id)
 		s.nonce = unknown
 	}
+	s.plain = plain
 	granted := f.registerLocked(sh, s, r, version, wall)
 	sh.facts = append(sh.facts, leave) // what is to be done about it is done
 	return sip.Answer{Code: 200, Expires: granted}
@@ -189,8 +194,8 @@ func (f *Fleet) unregisterLocked(sh *shard, s *session, wall time.Time) {
 
 // firstWrongLocked notes a wrong password and tells whether it is the first in a while.
 func (sh *shard) firstWrongLocked(a attempt, now time.Duration) bool {
-	last, known := sh.wrong[a]
-	if !known && len(sh.wrong) >= maxWrong {
+	recently := sh.failedLocked(a, now)
+	if _, known := sh.wrong[a]; !known && len(sh.wrong) >= maxWrong {
 		for other, at := range sh.wrong {
 			if delete(sh.wrong, other); now-at < forgiven {
 				break // one place is enough: whoever loses it gets a 401 more
@@ -198,7 +203,13 @@ func (sh *shard) firstWrongLocked(a attempt, now time.Duration) bool {
 		}
 	}
 	sh.wrong[a] = now
-	return !known || now-last >= forgiven
+	return !recently
+}
+
+// failedLocked tells whether a was wrong not long ago.
+func (sh *shard) failedLocked(a attempt, now time.Duration) bool {
+	last, known := sh.wrong[a]
+	return known && now-last < forgiven
 }
 
 func (f *Fleet) allowed(ip netip.Addr) bool {

@@ -2,10 +2,12 @@ package fleet
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
 
 // ban is a lock-out after a number of failures.
@@ -104,6 +106,43 @@ func TestWrongPasswordIsChallengedOnceThenRefusedThenBanned(t *testing.T) {
 		t.Errorf("after the ban: %+v", a)
 	}
 	n.want(t, "registered 3600 true; unknown>online registered")
+}
+
+func TestDeviceThatFailsWithQopIsChallengedWithoutAndThatIsRemembered(t *testing.T) {
+	for name, bad := range map[string]string{
+		"wrong response": credentials(cam, "wrong", "6fe9ba44a76be22a"),
+		"qop without nc": credentials(cam, password, "6fe9ba44a76be22a") + `,qop=auth,cnonce="1"`,
+	} {
+		f, _ := newFleet(t, testConfig(time.Minute), nil)
+		challenge := func(id gb28181.ID, p sip.Path, authorization string) string {
+			r := request("REGISTER", id, p)
+			if authorization != "" {
+				r.Authorization = []byte(authorization)
+			}
+			return strings.Join(f.Serve(r).Challenges, "")
+		}
+		if c := challenge(cam, home, ""); !strings.Contains(c, `qop="auth"`) {
+			t.Errorf("%s: first challenge %q, want qop", name, c)
+		}
+		if c := challenge(cam, home, bad); c == "" || strings.Contains(c, "qop") {
+			t.Errorf("%s: after the failure: %q, want a challenge without qop", name, c)
+		}
+		for _, other := range []struct {
+			id   gb28181.ID
+			path sip.Path
+		}{{mustID("34020000001320000002"), home}, {cam, udp("10.9.9.9:5060")}} {
+			if c := challenge(other.id, other.path, ""); !strings.Contains(c, `qop="auth"`) {
+				t.Errorf("%s: %s at %s is challenged with %q, want qop", name, other.id, other.path.Remote, c)
+			}
+		}
+	}
+
+	f, _ := newFleet(t, testConfig(time.Minute), nil)
+	register(f, cam, home, "wrong", nil)
+	register(f, cam, home, password, nil)
+	if a := f.Serve(request("REGISTER", cam, home)); len(a.Challenges) != 1 || strings.Contains(a.Challenges[0], "qop") {
+		t.Errorf("once registered: %q, want a challenge without qop", a.Challenges)
+	}
 }
 
 func TestWrongUnregisterChangesNothing(t *testing.T) {

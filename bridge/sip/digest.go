@@ -132,22 +132,23 @@ func NewAuthenticator(realm string, algorithms []string, nonceLife time.Duration
 
 // Challenges returns the WWW-Authenticate values for device, one per algorithm, all with the
 // same new nonce. A device that has not shown X-GB-Ver 3.0 (gb3) gets MD5 alone: many stacks
-// read only the first or only the last header.
-func (a *Authenticator) Challenges(device string, gb3, stale bool) []string {
+// read only the first or only the last header. plain leaves qop out, for a device whose digest
+// fails with it.
+func (a *Authenticator) Challenges(device string, gb3, stale, plain bool) []string {
 	nonce := a.nonce(device)
 	if !gb3 {
-		return []string{a.challenge(algMD5.name, nonce, stale)}
+		return []string{a.challenge(algMD5.name, nonce, stale, plain)}
 	}
 	out := make([]string, len(a.algorithms))
 	for i, alg := range a.algorithms {
-		out[i] = a.challenge(alg.name, nonce, stale)
+		out[i] = a.challenge(alg.name, nonce, stale, plain)
 	}
 	return out
 }
 
 // challenge has no blanks after its commas, which some devices need, and always an algorithm,
 // unquoted, without which some recorders do not answer.
-func (a *Authenticator) challenge(algorithm, nonce string, stale bool) string {
+func (a *Authenticator) challenge(algorithm, nonce string, stale, plain bool) string {
 	var b strings.Builder
 	b.Grow(128)
 	b.WriteString(`Digest realm="`)
@@ -156,7 +157,9 @@ func (a *Authenticator) challenge(algorithm, nonce string, stale bool) string {
 	b.WriteString(nonce)
 	b.WriteString(`",algorithm=`)
 	b.WriteString(algorithm)
-	b.WriteString(`,qop="auth"`)
+	if !plain {
+		b.WriteString(`,qop="auth"`)
+	}
 	if stale {
 		b.WriteString(`,stale=true`)
 	}
