@@ -96,12 +96,29 @@ type Handler interface {
 	Closed(p Path)
 }
 
-// Outgoing is a request of the platform outside any dialog.
+// Outgoing is a request of the platform: outside any dialog, or a SUBSCRIBE.
 type Outgoing struct {
-	Method      string // MESSAGE
+	Method      string // MESSAGE, SUBSCRIBE
 	User        string // of Request-URI and To: a device or a channel
 	ContentType string
 	Body        []byte
+	Subscribe   *Subscribe // of a SUBSCRIBE
+}
+
+// Subscribe is what a SUBSCRIBE has beside its body [RFC6665 4.1]. The zero Dialog asks for a
+// new subscription.
+type Subscribe struct {
+	Event   string
+	Expires int // seconds; 0 ends it
+	Dialog  Dialog
+}
+
+// Dialog is what keeps requests together that belong together [RFC3261 12]. It is a plain
+// value: Response.Dialog is the one to use next.
+type Dialog struct {
+	CallID              string
+	LocalTag, RemoteTag string
+	CSeq                uint32 // of the last request
 }
 
 // Response is the final answer to an Outgoing request.
@@ -111,6 +128,8 @@ type Response struct {
 	ContentType string
 	Body        []byte
 	RTT         time.Duration // from the first send to the final answer
+	Expires     int           // seconds; -1 when absent
+	Dialog      Dialog        // of a SUBSCRIBE, with the tag of the peer
 }
 
 // What Endpoint.Request returns beside a Response.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +22,16 @@ type call struct {
 	callID string
 	cseq   uint32
 	branch string
+	local  string // tag of ours
 	tx     transaction.ClientTx
 	ended  atomic.Bool
+	told   atomic.Pointer[told]
+}
+
+// told is what a final answer has that the library's response does not carry on.
+type told struct {
+	toTag   string
+	expires int
 }
 
 // Request sends o to p and waits for the final answer, whatever its code. Over UDP it is
@@ -71,18 +80,29 @@ func (o Outgoing) check() error {
 	if !isDomain(o.User) {
 		return fmt.Errorf("user %q can't stand in a SIP URI; use a device or channel ID", o.User)
 	}
-	for _, c := range []byte(o.ContentType) {
-		if c < ' ' || c == 0x7f {
-			return fmt.Errorf("content type %q holds a control byte", o.ContentType)
-		}
+	if hasControl(o.ContentType) {
+		return fmt.Errorf("content type %q holds a control byte", o.ContentType)
+	}
+	switch s := o.Subscribe; {
+	case (s != nil) != (o.Method == "SUBSCRIBE"):
+		return fmt.Errorf("a SUBSCRIBE, and nothing else, has Subscribe set; %s has not", o.Method)
+	case s != nil && (hasControl(s.Event) || s.Event == "" || s.Expires < 0 || hasControl(s.Dialog.RemoteTag)):
+		return fmt.Errorf("event %q, expires %d: a SUBSCRIBE needs an event, and an expiry of 0 or more", s.Event, s.Expires)
 	}
 	return nil
 }
 
+func hasControl(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
 // exchange is one client transaction over l, from its first send to its end.
 func (e *Endpoint) exchange(ctx context.Context, l link, p Path, self string, o Outgoing) (Response, error) {
-	c := &call{path: p, method: o.Method, cseq: uint32(e.serial.Add(1) & 0x7fffffff), branch: sip.RFC3261BranchMagicCookie + rand.Text()}
+	c := &call{path: p, method: o.Method, cseq: uint32(e.serial.Add(1) & 0x7fffffff), branch: sip.RFC3261BranchMagicCookie + rand.Text(), local: rand.Text()[:12]}
 	c.callID = e.instance + strconv.FormatUint(uint64(c.cseq), 16) + "@" + self
+	if o.Subscribe != nil && o.Subscribe.Dialog.CallID != "" {
+		c.callID, c.local, c.cseq = o.Subscribe.Dialog.CallID, o.Subscribe.Dialog.LocalTag, o.Subscribe.Dialog.CSeq+1
+	}
 	req := e.build(c, self, o)
 	w := &wire{link: l, bytes: []byte(req.String()), again: e.m.retransmissions.Inc, ended: c.ended.Load}
 	tx, err := transaction.NewClientTx(req, w, silent{})
@@ -107,14 +127,14 @@ func (e *Endpoint) exchange(ctx context.Context, l link, p Path, self string, o 
 		if !ok {
 			return Response{}, fmt.Errorf("repeat %s to %v: %w", o.Method, p.Remote, ErrNoPath)
 		}
-		return e.answered(res, start), nil
+		return e.answered(c, res, start), nil
 	case <-tx.Errors():
 		// The library closes both channels when its timer K ends: at once over TCP, and over UDP
 		// too where the answer overtakes the library setting its timers. An answer counts then.
 		select {
 		case res, ok := <-tx.Responses():
 			if ok {
-				return e.answered(res, start), nil
+				return e.answered(c, res, start), nil
 			}
 		default:
 		}
@@ -132,8 +152,13 @@ func (e *Endpoint) exchange(ctx context.Context, l link, p Path, self string, o 
 }
 
 // answered counts the final answer to a request that was sent at start.
-func (e *Endpoint) answered(res sip.Response, start time.Time) Response {
+func (e *Endpoint) answered(c *call, res sip.Response, start time.Time) Response {
 	r := responseOf(res, time.Since(start))
+	r.Expires = -1
+	if t := c.told.Load(); t != nil {
+		r.Expires = t.expires
+		r.Dialog = Dialog{CallID: c.callID, LocalTag: c.local, RemoteTag: t.toTag, CSeq: c.cseq}
+	}
 	e.m.answered(r.RTT)
 	return r
 }
@@ -178,6 +203,7 @@ func (e *Endpoint) response(in *inbound) {
 	case in.status < 200:
 		e.m.drop(dropProvisional)
 	default:
+		c.told.CompareAndSwap(nil, &told{toTag: string(in.ToTag), expires: in.Expires})
 		var headers []sip.Header
 		if len(in.ContentType) > 0 {
 			headers = append(headers, &sip.GenericHeader{HeaderName: "Content-Type", Contents: string(in.ContentType)})
@@ -197,8 +223,8 @@ func responseOf(res sip.Response, rtt time.Duration) Response {
 	return r
 }
 
-// build makes the request: outside any dialog, so without a tag on To; some devices answer
-// 481 to one with it.
+// build makes the request: outside any dialog without a tag on To; some devices answer 481 to
+// one with it.
 func (e *Endpoint) build(c *call, self string, o Outgoing) sip.Request {
 	host, port, _ := net.SplitHostPort(self)
 	selfPort, _ := strconv.ParseUint(port, 10, 16)
@@ -220,13 +246,16 @@ func (e *Endpoint) build(c *call, self string, o Outgoing) sip.Request {
 			ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: transport, Host: host, Port: &sentBy,
 			Params: sip.NewParams().Add("rport", nil).Add("branch", sip.String{Str: c.branch}),
 		}},
-		text("From", "<sip:"+e.cfg.ServerID+"@"+e.cfg.Domain+">;tag="+rand.Text()[:12]),
-		text("To", "<sip:"+o.User+"@"+e.cfg.Domain+">"),
+		text("From", "<sip:"+e.cfg.ServerID+"@"+e.cfg.Domain+">;tag="+c.local),
+		text("To", "<sip:"+o.User+"@"+e.cfg.Domain+">"+remoteTag(o)),
 		text("Call-ID", c.callID),
 		&sip.CSeq{SeqNo: c.cseq, MethodName: sip.RequestMethod(o.Method)},
 		text("Contact", "<sip:"+e.cfg.ServerID+"@"+net.JoinHostPort(trimBrackets(host), port)+">"),
 		text("Max-Forwards", "70"),
 		text("User-Agent", agent),
+	}
+	if s := o.Subscribe; s != nil {
+		headers = append(headers, text("Event", s.Event), text("Expires", strconv.Itoa(s.Expires)))
 	}
 	if o.ContentType != "" {
 		headers = append(headers, text("Content-Type", o.ContentType))
@@ -235,6 +264,14 @@ func (e *Endpoint) build(c *call, self string, o Outgoing) sip.Request {
 	req.SetBody(string(o.Body), true)
 	req.SetTransport(transport)
 	return req
+}
+
+// remoteTag is the parameter of To within a dialog.
+func remoteTag(o Outgoing) string {
+	if o.Subscribe == nil || o.Subscribe.Dialog.RemoteTag == "" {
+		return ""
+	}
+	return ";tag=" + o.Subscribe.Dialog.RemoteTag
 }
 
 func trimBrackets(host string) string {

@@ -224,6 +224,53 @@ func TestAdvertisedAddressStandsInViaAndContact(t *testing.T) {
 	<-result
 }
 
+func TestSubscriptionIsRefreshedInsideItsDialog(t *testing.T) {
+	networks(t, func(t *testing.T, n Network) {
+		h, paths := withPaths()
+		e := serve(t, testConfig(), h)
+		p := dial(t, e, n)
+		path := pathOf(t, p, paths)
+		subscribe := func(s Subscribe, toTag, expires string) (string, Response) {
+			o := Outgoing{Method: "SUBSCRIBE", User: deviceID, ContentType: "Application/MANSCDP+xml", Body: []byte("<Query/>"), Subscribe: &s}
+			type result struct {
+				res Response
+				err error
+			}
+			done := make(chan result, 1)
+			go func() {
+				res, err := e.Request(t.Context(), path, o)
+				done <- result{res, err}
+			}()
+			got := p.recv()
+			answer := respond(got, 200, "")
+			to := headers(got, "To")[0]
+			answer = strings.Replace(answer, "To: "+to+";tag=dev", "To: "+strings.SplitN(to, ";tag=", 2)[0]+";tag="+toTag+"\r\nExpires: "+expires, 1)
+			p.send(answer)
+			r := <-done
+			if r.err != nil {
+				t.Fatal(r.err)
+			}
+			return got, r.res
+		}
+		first, res := subscribe(Subscribe{Event: "Catalog;id=7", Expires: 3600}, "dev1", "600")
+		if strings.Contains(headers(first, "To")[0], "tag=") || headers(first, "Event")[0] != "Catalog;id=7" || headers(first, "Expires")[0] != "3600" || len(headers(first, "Contact")) != 1 {
+			t.Errorf("the first SUBSCRIBE is\n%s", first)
+		}
+		if res.Expires != 600 || res.Dialog.RemoteTag != "dev1" {
+			t.Errorf("got %+v", res)
+		}
+		second, again := subscribe(Subscribe{Event: "Catalog;id=7", Expires: 0, Dialog: res.Dialog}, "dev1", "0")
+		for _, same := range []string{"Call-ID", "From"} {
+			if headers(first, same)[0] != headers(second, same)[0] {
+				t.Errorf("%s is %s, then %s", same, headers(first, same)[0], headers(second, same)[0])
+			}
+		}
+		if !strings.HasSuffix(headers(second, "To")[0], ";tag=dev1") || again.Dialog.CSeq != res.Dialog.CSeq+1 || headers(second, "Expires")[0] != "0" {
+			t.Errorf("the refresh is\n%s", second)
+		}
+	})
+}
+
 // fakeLink is a way out that notes when something was sent.
 type fakeLink struct {
 	sent chan time.Time
