@@ -20,7 +20,9 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/bridge/guard"
 	"github.com/gb2mqtt/gb2mqtt/bridge/leak"
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
+	"github.com/gb2mqtt/gb2mqtt/bridge/subscribe"
 	"github.com/gb2mqtt/gb2mqtt/broker"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 	"github.com/gb2mqtt/gb2mqtt/shadowsync"
 	"github.com/gb2mqtt/gb2mqtt/shadowsync/store"
 	"github.com/prometheus/client_golang/prometheus"
@@ -57,6 +59,9 @@ type Bridge struct {
 	recovery      *recovery
 	frequent      *throttle
 	upstreams     upstreams
+	subscriptions *subscribe.Manager
+	overrides     *overrides
+	locals        *locals
 	info          *info
 	http          *httpServer // nil where http.listen is empty
 }
@@ -134,6 +139,15 @@ func (b *Bridge) build() (err error) {
 		return err
 	}
 	b.upstreams = upstreams{}
+	b.overrides, b.locals = newOverrides(), newLocals()
+	b.subscriptions = subscribe.New(subscribe.Options{
+		Requester: b.commands, Wanted: b.wantedSubscriptions, Wait: b.recovery.limit.Wait,
+		Report: b.reportSubscriptions, Log: b.log,
+		Poll: func(ctx context.Context, device gb28181.ID) error {
+			_, err := b.ask(ctx, device, "catalog")
+			return err
+		},
+	})
 	if b.broker, err = broker.New(b.cfg.MQTT, broker.Options{
 		Log: b.log, Registerer: b.reg, Classify: b.classify, Journal: b.store.Journal(), Sessions: newSessionStore(b.store),
 		Upstream: b.upstream, UpstreamMessage: b.upstreams.receive,
@@ -195,6 +209,8 @@ func (b *Bridge) serve(ctx context.Context, ready func()) error {
 	// cameras are told to stop; the fleet ends after SIP, so that nothing comes in behind it.
 	rooms := []*room{
 		start("recovery", b.recovery.Run),
+		start("subscriptions", b.subscriptions.Run),
+		start("answers of the bridge's own", b.locals.Run),
 		start("commands", b.commands.Run),
 		start("SIP", b.endpoint.Run),
 		start("fleet", b.fleet.Run),

@@ -43,6 +43,10 @@ func (b *Bridge) command(in *broker.Incoming, c commandTopic) {
 	if !c.channel.IsZero() {
 		target = c.channel
 	}
+	if cmd.Local != nil {
+		b.local(c.device, cmd, answer)
+		return
+	}
 	if known := b.lastPosition(c.device, target, cmd); known != nil {
 		answer.accept(known)
 		return

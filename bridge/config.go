@@ -24,9 +24,10 @@ type Config struct {
 
 	Version      string
 	TopicPrefix  string
-	OnRegister   []string // device_info, catalog, device_status: asked once a device is registered
-	Encoding     string   // of what is sent: auto, gb18030, utf-8
-	RecoveryRate int      // requests per second, in all, that bring returned devices up to date
+	OnRegister   []string                 // device_info, catalog, device_status: asked once a device is registered
+	Encoding     string                   // of what is sent: auto, gb18030, utf-8
+	Subscribe    map[string]time.Duration // catalog, alarm, position: for how long, of position how often it reports; 0: not
+	RecoveryRate int                      // requests per second, in all, that bring returned devices up to date
 	Vanished     time.Duration
 	HTTPListen   string // host:port; "" for none
 	PProf        bool

@@ -72,6 +72,12 @@ func (a actuator) Make(ctx context.Context, k shadowsync.Key, w shadowsync.Wish)
 	if now := a.reportedAt(k, w.Path); now != nil && mapping.Covered(now, w.Value) {
 		return nil, nil // came true with another wish
 	}
+	if kind, isSubscription := wish.Subscription(); isSubscription {
+		if why := a.subscribed(ctx, device, kind); why != nil {
+			return nil, &shadowsync.Refusal{Code: why.Code, Message: why.Message}
+		}
+		return wish.Reported(), nil
+	}
 	cmd, why := wish.Command(a.reportedAt(k, w.Path))
 	if why == nil {
 		_, why = a.commands.Do(ctx, device, target, cmd)

@@ -19,6 +19,9 @@ func (b *Bridge) Updated(k shadowsync.Key, doc shadowsync.Document, reported, de
 	if reported {
 		b.broker.Publish(b.stateMessage(device, channel, doc))
 	}
+	if id, err := gb28181.ParseID(device); err == nil && channel == "" && !reported {
+		b.subscriptions.Wish(id)
+	}
 	if _, refusedBefore := doc.State.Reported["errors"]; delta || refusedBefore {
 		b.reconciler.Kick(k)
 	}

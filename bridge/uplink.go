@@ -42,6 +42,7 @@ func (b *Bridge) Registered(r fleet.Registration, fresh bool) {
 	b.publishEvent(event{kind: "registered", device: r.Device.String(), at: r.At, fields: withoutNil(registration)})
 	b.log.Info("registered", "device", r.Device, "transport", r.Path.Network, "remote", r.Path.Remote)
 	b.recovery.Returned(r.Device)
+	b.subscriptions.Fresh(r.Device)
 	b.reconciler.Return(r.Device.String(), true)
 }
 
@@ -79,11 +80,15 @@ func (b *Bridge) Presence(c fleet.Change) {
 	switch {
 	case c.Previous == fleet.Online:
 		b.recovery.Left(c.Device)
+		b.subscriptions.Left(c.Device)
 		b.breakers.Trip(id, c.Reason)
 	case c.Presence == fleet.Online:
 		b.breakers.Alive(id)
 		if c.Previous == fleet.Offline && c.Reason != fleet.ReasonRegistered {
 			b.recovery.Returned(c.Device) // a return by keepalive alone: it may have changed while it was away
+			b.subscriptions.Fresh(c.Device)
+		} else {
+			b.subscriptions.Online(c.Device)
 		}
 		b.reconciler.Return(id, false)
 	}

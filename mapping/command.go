@@ -47,8 +47,17 @@ type Command struct {
 	Parts []Configuration // of AnswerParts: what is asked for
 	Adds  map[string]any  // what the answer to the caller has beside the device's own
 
+	// Local is set for what the bridge answers itself: nothing is sent for it as it stands.
+	Local *Local
+
 	// Reported is what the shadow says once the device has obeyed, nil for nothing.
 	Reported map[string]any
+}
+
+// Local is a command that the bridge carries out by other means.
+type Local struct {
+	Subscription string // the kind to subscribe to; "" for diagnose
+	Seconds      int    // of the subscription; 0 ends it
 }
 
 // Motion tells movements apart that stop by different words [GB28181-2022 A.3].

@@ -119,6 +119,9 @@ var commandCases = []struct {
 	{name: "target_track", args: `{"mode":"manual"}`, code: 400, says: "area is missing"},
 	{name: "target_track", args: `{"mode":"manual","area":{"length":1,"width":1,"mid_point_x":1,"mid_point_y":1,"length_x":1,"length_y":1}}`, says: "<TargetArea>\r\n<Length>1</Length>"},
 	{name: "config_set", args: `{"picture_mask":{"on":false}}`, says: "<On>0</On>\r\n<SumNum>0</SumNum>\r\n</PictureMask>"},
+	{name: "subscribe", args: `{"kind":"alarm","expires":5}`, onDevice: true, code: 400, says: "expires: 5 is not accepted; use 30 to 86400 seconds, or 0"},
+	{name: "subscribe", args: `{"kind":"weather","expires":60}`, onDevice: true, code: 400, says: "alarm, catalog, position, ptz_position"},
+	{name: "diagnose", code: 404, says: "device's topic"},
 	{name: "play", args: `{}`, code: 501, says: "not available in this version"},
 	{name: "prest", args: `{}`, code: 404, says: "did you mean preset?"},
 }

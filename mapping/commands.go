@@ -51,11 +51,14 @@ var commands = map[string]commandRow{
 	"upgrade":       {build: buildUpgrade},
 	"snapshot":      {build: buildSnapshot},
 	"target_track":  {build: buildTargetTrack},
+
+	"subscribe": {build: buildSubscribe, deviceOnly: true},
+	"diagnose":  {build: buildDiagnose, deviceOnly: true},
 }
 
 // laterCommands are names that users know and this version does not have.
 var laterCommands = []string{
-	"subscribe", "diagnose", "play", "playback", "download", "control", "stop", "broadcast",
+	"play", "playback", "download", "control", "stop", "broadcast",
 }
 
 var commandNames []string // sorted; set once, for commands would refer to itself
@@ -226,3 +229,15 @@ func buildCatalog(a *arguments, c *Command, onChannel bool) {
 	c.Next, _ = a.text("next", maxToken)
 	query("Catalog", AnswerList)(a, c, onChannel)
 }
+
+func buildSubscribe(a *arguments, c *Command, _ bool) {
+	kind := a.needWord("kind", slices.Sorted(maps.Keys(SubscriptionKinds))...)
+	least := SubscriptionKinds[kind]
+	seconds := a.needInteger("expires", 0, 86_400)
+	if seconds > 0 && seconds < least {
+		a.fail("expires: %d is not accepted; use %d to 86400 seconds, or 0 to end it", seconds, least)
+	}
+	c.Local = &Local{Subscription: kind, Seconds: seconds}
+}
+
+func buildDiagnose(_ *arguments, c *Command, _ bool) { c.Local = &Local{} }

@@ -30,6 +30,8 @@ type Row struct {
 	joint bool
 	// config: it is written by DeviceConfig and read back by ConfigDownload.
 	config string
+	// subscription: it is upheld by SUBSCRIBE.
+	subscription string
 }
 
 // Wish is one desired value that reported does not match yet.
@@ -84,6 +86,18 @@ func (w Wish) Configuration() (c Configuration, want any, ok bool) {
 	return c, w.want, ok
 }
 
+// Subscription returns the kind of subscription that is wished for. ok is false for other
+// wishes.
+func (w Wish) Subscription() (kind string, ok bool) {
+	if w.Row == nil {
+		return "", false
+	}
+	return w.Row.subscription, w.Row.subscription != ""
+}
+
+// Reported is what is reported once a wish has come true: its shape, names and types.
+func (w Wish) Reported() map[string]any { return nested(w.Path, w.want) }
+
 // desiredRows is the table of what can be desired.
 var desiredRows = []Row{
 	{
@@ -126,6 +140,7 @@ var desiredRows = []Row{
 	configRow("record_plan", OnDevice|OnChannel), configRow("alarm_record", OnDevice|OnChannel),
 	configRow("picture_mask", OnDevice|OnChannel), configRow("mirror", OnDevice|OnChannel),
 	configRow("alarm_report", OnDevice|OnChannel), configRow("osd", OnDevice|OnChannel),
+	subscriptionRow("catalog"), subscriptionRow("alarm"), subscriptionRow("position"),
 }
 
 // axisRow is one of ptz.{pan,tilt,zoom}. The device acknowledges and says no more: what is
@@ -185,7 +200,7 @@ func configRow(name string, where Where) Row {
 }
 
 // laterRows are keys that users know and this version does not act on.
-var laterRows = []string{"stream", "subscriptions.alarm", "subscriptions.catalog", "subscriptions.position"}
+var laterRows = []string{"stream"}
 
 // DesiredRows returns the table of what can be desired.
 func DesiredRows() []Row { return slices.Clone(desiredRows) }
@@ -299,4 +314,36 @@ func nested(path string, value any) map[string]any {
 		value = map[string]any{keys[i]: value}
 	}
 	return map[string]any{keys[0]: value}
+}
+
+// SubscriptionKinds are what a device can be asked to tell of by itself, with the least
+// seconds that are accepted: how long a subscription lasts, of position how often it reports.
+var SubscriptionKinds = map[string]int{"catalog": 30, "alarm": 30, "position": 1, "ptz_position": 30}
+
+// subscriptionRow is a subscription that is upheld.
+func subscriptionRow(kind string) Row {
+	least := SubscriptionKinds[kind]
+	return Row{
+		Key: "subscriptions." + kind, Where: OnDevice, name: "subscribe", subscription: kind,
+		parse: func(v any) (any, string) {
+			if n, whole := wholeNumber(v); whole && (n == 0 || least <= n && n <= 86_400) {
+				return v, ""
+			}
+			return nil, fmt.Sprintf("use %d to 86400 seconds, or 0 to end it", least)
+		},
+	}
+}
+
+// DesiredSubscriptions reads what a device's desired state wants of subscriptions, in seconds
+// by kind; what it does not name, or names wrongly, is not there.
+func DesiredSubscriptions(desired map[string]any) map[string]int {
+	wanted := make(map[string]int)
+	section, _ := desired["subscriptions"].(map[string]any)
+	for kind, v := range section {
+		w := wish("subscriptions."+kind, v, false)
+		if n, whole := wholeNumber(v); w.Err == nil && whole {
+			wanted[kind] = n
+		}
+	}
+	return wanted
 }

@@ -21,6 +21,7 @@ const (
 	CodeBadRequest   = 400 // an argument is missing, ill-typed or out of range
 	CodeNotFound     = 404 // no such command, device or channel
 	CodeTimeout      = 408 // the device did not answer in time
+	CodeConflict     = 409 // in the wrong state
 	CodeTooLarge     = 413
 	CodeOverLimit    = 429 // the message names the limit
 	CodeInternal     = 500 // a fault of the bridge

@@ -68,6 +68,8 @@ type Engine struct {
 	motions motions
 	pages   pages
 
+	exchanges exchanges
+
 	ending context.Context // ends when the Engine stops taking commands
 	end    context.CancelFunc
 	jobs   sync.WaitGroup // commands that have not been answered
@@ -90,6 +92,7 @@ func New(cfg Config, o Options) (*Engine, error) {
 		lanes: make(map[gb28181.ID]*lanes), waiters: make(map[gb28181.ID][]*waiter), sns: make(map[gb28181.ID]int),
 	}
 	e.ending, e.end = context.WithCancel(context.Background())
+	e.exchanges.devices = make(map[gb28181.ID][]Exchange)
 	e.motions.init(e)
 	e.pages.init(cfg.CatalogItems)
 	return e, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/guard"
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
@@ -11,7 +12,8 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
 
-const contentType = "Application/MANSCDP+xml" // [GB28181-2022 A.1]
+// ContentType is what bodies are sent as [GB28181-2022 A.1].
+const ContentType = "Application/MANSCDP+xml"
 
 // exchange sends the command and waits for its answer: until ends with the command's
 // timeout, ctx only with who asked or with the Engine.
@@ -32,11 +34,13 @@ func (j *job) exchange(ctx, until context.Context) (Result, *mapping.Error) {
 	sn, w := e.expect(j.device, j.target, cmd)
 	defer e.forget(j.device, w)
 	moved := e.motions.began(j)
+	begun := time.Now()
 	resp, err := e.o.Sender.Request(until, p.Path, sip.Outgoing{
-		Method: "MESSAGE", User: j.target, ContentType: contentType,
+		Method: "MESSAGE", User: j.target, ContentType: ContentType,
 		Body: cmd.Encode(sn, j.target, mapping.Peer{Encoding: p.Encoding, GBVersion: p.GBVersion}),
 	})
 	tell(outcome(resp, err))
+	e.exchanges.note(j.device, Exchange{begun, cmd.Name, resp.Code, time.Since(begun)})
 	e.motions.sent(j, moved, err == nil && resp.Code >= 300)
 	if err == nil {
 		e.o.Heard(j.device)

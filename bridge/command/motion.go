@@ -199,7 +199,7 @@ func (ms *motions) send(m *motion) {
 	defer cancel()
 	e.metrics.stops.Inc()
 	_, err := e.o.Sender.Request(ctx, p.Path, sip.Outgoing{
-		Method: "MESSAGE", User: m.key.target, ContentType: contentType,
+		Method: "MESSAGE", User: m.key.target, ContentType: ContentType,
 		Body: m.stop.Encode(sn, m.key.target, mapping.Peer{Encoding: p.Encoding, GBVersion: p.GBVersion}),
 	})
 	if err != nil {

@@ -59,13 +59,20 @@ func (e *Engine) expect(device gb28181.ID, target string, cmd *mapping.Command) 
 	case mapping.AnswerParts:
 		w.gathered = mapping.NewParts(cmd.Parts)
 	}
+	sn := e.nextSN(device)
+	w.sn = int64(sn)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	sn := e.sns[device]%maxSN + 1
-	e.sns[device] = sn
-	w.sn = int64(sn)
 	e.waiters[device] = append(e.waiters[device], w)
 	return sn, w
+}
+
+// nextSN numbers what is sent to device.
+func (e *Engine) nextSN(device gb28181.ID) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sns[device] = e.sns[device]%maxSN + 1
+	return e.sns[device]
 }
 
 func (e *Engine) forget(device gb28181.ID, w *waiter) {

@@ -104,6 +104,9 @@ type Sink interface {
 	// Message hands over what the device said. Where in.MustStore() holds the device has
 	// no answer yet and waits for in.Answer.
 	Message(in *Inbound)
+	// SubscriptionEnded tells that a device has ended a subscription of ours with a NOTIFY
+	// [RFC6665 4.4.1]; reason is its word for why, "" for none.
+	SubscriptionEnded(device gb28181.ID, callID, reason string)
 	// Save asks to keep records over a restart; several changes of one device come as one.
 	Save(records []Record)
 }

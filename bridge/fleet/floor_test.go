@@ -218,11 +218,12 @@ func serveFleet() int {
 
 type drop struct{}
 
-func (drop) Registered(Registration, bool)      {}
-func (drop) Unregistered(gb28181.ID, time.Time) {}
-func (drop) Presence(Change)                    {}
-func (drop) Message(*Inbound)                   {}
-func (drop) Save([]Record)                      {}
+func (drop) Registered(Registration, bool)                {}
+func (drop) Unregistered(gb28181.ID, time.Time)           {}
+func (drop) Presence(Change)                              {}
+func (drop) Message(*Inbound)                             {}
+func (drop) SubscriptionEnded(gb28181.ID, string, string) {}
+func (drop) Save([]Record)                                {}
 
 // serveBare is the floor: it copies what an answer must repeat, and knows nothing.
 func serveBare() int {

@@ -61,6 +61,9 @@ func (n *notes) note(format string, args ...any) {
 }
 func (n *notes) Registered(r Registration, fresh bool)    { n.note("registered %d %v", r.Expires, fresh) }
 func (n *notes) Unregistered(id gb28181.ID, at time.Time) { n.note("unregistered") }
+func (n *notes) SubscriptionEnded(id gb28181.ID, callID, reason string) {
+	n.note("subscription %s ended %s", callID, reason)
+}
 func (n *notes) Presence(c Change) {
 	n.note("%v>%v %s", c.Previous, c.Presence, c.Reason)
 	n.mu.Lock()

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"strings"
 	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
@@ -37,6 +38,9 @@ func (f *Fleet) message(r *sip.Request) sip.Answer {
 	if reason := f.alive(id, r.Path, f.since(now), keepalive); reason != "" {
 		return f.refuse(403, reason)
 	}
+	if len(r.SubscriptionState) > 0 {
+		f.subscriptionEnded(id, r)
+	}
 	if keepalive || len(r.Body) == 0 {
 		return sip.Answer{Code: 200}
 	}
@@ -50,6 +54,25 @@ func (f *Fleet) message(r *sip.Request) sip.Answer {
 		return sip.Answer{Code: 503, RetryAfter: retryBusy}
 	}
 	return sip.Answer{}
+}
+
+// subscriptionEnded tells of a NOTIFY that says that it is the last one.
+func (f *Fleet) subscriptionEnded(id gb28181.ID, r *sip.Request) {
+	state, params, _ := strings.Cut(string(r.SubscriptionState), ";")
+	if !strings.EqualFold(strings.TrimSpace(state), "terminated") {
+		return
+	}
+	reason := ""
+	for param := range strings.SplitSeq(params, ";") {
+		if name, value, _ := strings.Cut(param, "="); strings.EqualFold(strings.TrimSpace(name), "reason") {
+			reason = strings.ToLower(strings.Trim(value, `" `))
+		}
+	}
+	callID := string(r.CallID)
+	sh := f.shardOf(id)
+	sh.mu.Lock()
+	sh.facts = append(sh.facts, func() { f.sink.SubscriptionEnded(id, callID, reason) })
+	sh.unlockAndTell()
 }
 
 // alive takes a sign of life of id, or says why it is none. The first look costs a read

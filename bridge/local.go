@@ -1,0 +1,97 @@
+package bridge
+
+import (
+	"context"
+	"sync"
+
+	"github.com/gb2mqtt/gb2mqtt/mapping"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+)
+
+// maxLocals bounds the commands that the bridge answers itself at once.
+const maxLocals = 256
+
+// locals are the commands that the bridge answers itself, each in a goroutine of its own.
+type locals struct {
+	ctx  context.Context // ends when the bridge stops
+	stop context.CancelFunc
+	work sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	running int
+	closed  bool
+}
+
+func newLocals() *locals {
+	l := new(locals)
+	l.ctx, l.stop = context.WithCancel(context.Background())
+	return l
+}
+
+// start runs f, or says why not.
+func (l *locals) start(f func(ctx context.Context)) *mapping.Error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return mapping.Errorf(mapping.CodeUnavailable, "the bridge is stopping")
+	case l.running >= maxLocals:
+		return mapping.Errorf(mapping.CodeOverLimit, "%d commands of this kind are under way, which is the limit; wait for their answers", maxLocals)
+	}
+	l.running++
+	l.work.Go(func() {
+		defer func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.running--
+		}()
+		f(l.ctx)
+	})
+	return nil
+}
+
+// Run lets commands be answered until ctx ends; then those under way are ended, and none
+// begins.
+func (l *locals) Run(ctx context.Context) error {
+	<-ctx.Done()
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.stop()
+	l.work.Wait()
+	return nil
+}
+
+// local answers a command that the bridge carries out by other means than one request.
+func (b *Bridge) local(device gb28181.ID, cmd *mapping.Command, answer *commandAnswer) {
+	why := b.locals.start(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, cmd.Timeout)
+		defer cancel()
+		if cmd.Local.Subscription == "" {
+			answer.accept(b.diagnose(ctx, device))
+			return
+		}
+		if why := b.subscribeAsked(ctx, device, cmd.Local); why != nil {
+			answer.reject(why)
+			return
+		}
+		answer.accept(map[string]any{"kind": cmd.Local.Subscription, "expires": cmd.Local.Seconds})
+	})
+	if why != nil {
+		answer.reject(why)
+	}
+}
+
+// subscribeAsked makes a subscription as a command asks.
+func (b *Bridge) subscribeAsked(ctx context.Context, device gb28181.ID, l *mapping.Local) *mapping.Error {
+	if d, known := b.fleet.Device(device); !known || !b.online(d) {
+		return mapping.Errorf(mapping.CodeUnavailable, "device %s is %s (%s); try again once its presence is online", device, d.Presence, d.Reason)
+	}
+	if doc, err := b.shadows.Get(thing(device)); err == nil {
+		if n, desired := mapping.DesiredSubscriptions(doc.State.Desired)[l.Subscription]; desired && n != l.Seconds {
+			return mapping.Errorf(mapping.CodeConflict, "subscriptions.%s is desired to be %d in the shadow of %s, which counts; change it there", l.Subscription, n, device)
+		}
+	}
+	b.overrides.set(device, l.Subscription, l.Seconds)
+	return b.subscribed(ctx, device, l.Subscription)
+}

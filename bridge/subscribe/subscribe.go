@@ -1,0 +1,395 @@
+// Package subscribe upholds subscriptions: it keeps what is wanted of each device apart from
+// what is live, and makes the one like the other.
+//
+//	Fresh, Wish ──▶ wanted ─┐
+//	Left, Ended ──▶ live ───┴─▶ heap by due time ──▶ workers ──▶ Requester: SUBSCRIBE
+//	                                                    └──▶ Report: subscriptions, subscription_state
+//
+// A device costs an entry while something of it is wanted, and no goroutine or timer.
+package subscribe
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/bridge/command"
+	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
+	"github.com/gb2mqtt/gb2mqtt/mapping"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+)
+
+// State is how one subscription is.
+type State string
+
+// The states, as MQTT shows them.
+const (
+	Off     State = "off"     // not wanted
+	Pending State = "pending" // wanted, and not confirmed (yet, or any more)
+	Active  State = "active"  // confirmed by the device
+	Refused State = "refused" // the device does not have it; asked again when it registers anew
+)
+
+// Wanted is for how long each kind is wanted, of Position the reporting interval; 0: not.
+type Wanted [kinds]time.Duration
+
+// Requester sends a request as commands are sent.
+type Requester interface {
+	Request(ctx context.Context, device gb28181.ID, build func(p command.Peer, sn int) sip.Outgoing) (sip.Response, *mapping.Error)
+}
+
+// Options are what a Manager works with.
+type Options struct {
+	Requester Requester
+	Wanted    func(device gb28181.ID) Wanted                                // what is wanted now
+	Wait      func(ctx context.Context) error                               // for a place in the budget of requests
+	Report    func(device gb28181.ID, upheld Wanted, states map[Kind]State) // tells a change
+	Poll      func(ctx context.Context, device gb28181.ID) error            // asks for the catalogue of a device that refuses to tell changes
+	Log       *slog.Logger
+}
+
+// The bounds of the work.
+const (
+	workers    = 64
+	firstRetry = 5 * time.Second
+	lastRetry  = 5 * time.Minute
+)
+
+// Manager upholds the subscriptions of all devices.
+type Manager struct {
+	o Options
+
+	mu      sync.Mutex // guards what follows; never held while asking
+	devices map[gb28181.ID]*entry
+	due     dueHeap
+	changed chan struct{} // capacity 1: the head of due may have changed
+	lastID  uint64        // of Event: Catalog;id=
+}
+
+// entry is what is known of a device's subscriptions.
+type entry struct {
+	device gb28181.ID
+	subs   [kinds]subscription
+	due    time.Time
+	index  int           // in due; -1 while it waits for nothing, or is at work
+	busy   bool          // a worker has it
+	again  bool          // something changed while it was at work
+	round  int           // counts what makes a worker's result void: a return, an end by the device
+	away   bool          // not online: nothing is asked
+	told   told          // what was reported last
+	settle chan struct{} // closed when a worker is done with it; nil: nobody waits
+}
+
+type told struct {
+	known  bool
+	upheld Wanted
+	states [kinds]State
+}
+
+// subscription is one kind's: wanted and live.
+type subscription struct {
+	wanted time.Duration
+	state  State
+	live   time.Duration // what was confirmed; 0: nothing
+	event  int           // which of the kind's Event values
+	id     uint64        // of Event
+	dialog sip.Dialog
+	next   time.Time     // when it is to be refreshed, asked again or polled; zero: never
+	delay  time.Duration // of the next retry
+}
+
+// New returns a Manager; Run works.
+func New(o Options) *Manager {
+	return &Manager{o: o, devices: make(map[gb28181.ID]*entry), changed: make(chan struct{}, 1)}
+}
+
+// Fresh tells that a device is there anew: whatever was live is not any more, since a device
+// forgets its dialogs when it restarts or moves.
+func (m *Manager) Fresh(device gb28181.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.devices[device]
+	if e == nil {
+		e = &entry{device: device, index: -1}
+		m.devices[device] = e
+	}
+	e.away = false
+	e.round++
+	e.subs = [kinds]subscription{}
+	m.wakeLocked(e)
+}
+
+// Online tells that a device has been heard again. One that nothing is known of (after a
+// restart of ours) is as Fresh.
+func (m *Manager) Online(device gb28181.ID) {
+	m.mu.Lock()
+	e := m.devices[device]
+	if e != nil && e.away {
+		e.away = false
+		m.wakeLocked(e)
+	}
+	m.mu.Unlock()
+	if e == nil {
+		m.Fresh(device)
+	}
+}
+
+// Left tells that a device is not online: nothing is asked of it until it is.
+func (m *Manager) Left(device gb28181.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.devices[device]; e != nil {
+		e.away = true
+		m.due.remove(e)
+	}
+}
+
+// Wish tells that what is wanted of a device may have changed.
+func (m *Manager) Wish(device gb28181.ID) {
+	wanted := m.o.Wanted(device)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.devices[device]
+	if e == nil || e.away {
+		return // its return asks what is wanted then
+	}
+	if !e.wants(wanted) {
+		m.wakeLocked(e)
+	}
+}
+
+// wants tells whether w is what e works for.
+func (e *entry) wants(w Wanted) bool {
+	for k := range e.subs {
+		if e.subs[k].wanted != w[k] {
+			return false
+		}
+	}
+	return true
+}
+
+// Ended tells that a device has ended a subscription of ours [RFC6665 4.4.1].
+func (m *Manager) Ended(device gb28181.ID, callID, reason string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.devices[device]
+	if e == nil {
+		return
+	}
+	for k := range e.subs {
+		s := &e.subs[k]
+		if s.dialog.CallID != callID || s.live == 0 {
+			continue
+		}
+		s.dialog, s.live = sip.Dialog{}, 0
+		e.round++
+		if reason == "rejected" || reason == "noresource" {
+			s.refuse(Kind(k))
+			continue
+		}
+		s.retry() // at once would let one device have the whole budget
+		m.wakeLocked(e)
+	}
+}
+
+// Await waits until what is wanted of a kind is so, refused, or could not be had now.
+func (m *Manager) Await(ctx context.Context, device gb28181.ID, k Kind) (State, error) {
+	m.Wish(device)
+	for {
+		wanted := m.o.Wanted(device)
+		m.mu.Lock()
+		e := m.devices[device]
+		if e == nil || e.away {
+			m.mu.Unlock()
+			return Pending, nil
+		}
+		if !e.busy && !e.again && e.wants(wanted) {
+			s := e.subs[k]
+			m.mu.Unlock()
+			return s.state, nil
+		}
+		if e.settle == nil {
+			e.settle = make(chan struct{})
+		}
+		settled := e.settle
+		m.mu.Unlock()
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			return Pending, ctx.Err()
+		}
+	}
+}
+
+// Of returns what is upheld of a device, and how each kind is.
+func (m *Manager) Of(device gb28181.ID) (upheld Wanted, states map[Kind]State) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.devices[device]
+	if e == nil {
+		return upheld, nil
+	}
+	return e.facts()
+}
+
+func (e *entry) facts() (upheld Wanted, states map[Kind]State) {
+	states = make(map[Kind]State, kinds)
+	for k := range e.subs {
+		if s := e.subs[k]; s.live > 0 {
+			upheld[k] = s.wanted
+		}
+		states[Kind(k)] = cmp.Or(e.subs[k].state, Off)
+	}
+	return upheld, states
+}
+
+// wakeLocked has e looked at now.
+func (m *Manager) wakeLocked(e *entry) {
+	if e.busy {
+		e.again = true
+		return
+	}
+	e.due = time.Now()
+	m.due.put(e)
+	m.signal()
+}
+
+func (m *Manager) signal() {
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Run works until ctx ends.
+func (m *Manager) Run(ctx context.Context) error {
+	var work sync.WaitGroup
+	defer work.Wait()
+	slots := make(chan struct{}, workers)
+	for {
+		e, wait := m.next()
+		if e == nil {
+			var timer <-chan time.Time
+			if wait > 0 {
+				timer = time.After(wait)
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-m.changed:
+			case <-timer:
+			}
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		work.Go(func() {
+			defer func() { <-slots }()
+			m.work(ctx, e)
+		})
+	}
+}
+
+// next takes the entry that is due, or tells how long to wait for it; 0: until told.
+func (m *Manager) next() (*entry, time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.due.first()
+	if e == nil {
+		return nil, 0
+	}
+	if wait := time.Until(e.due); wait > 0 {
+		return nil, wait
+	}
+	m.due.remove(e)
+	e.busy = true
+	return e, 0
+}
+
+// work makes what is live of one device like what is wanted.
+func (m *Manager) work(ctx context.Context, e *entry) {
+	wanted := m.o.Wanted(e.device)
+	m.mu.Lock()
+	round, subs := e.round, e.subs
+	m.mu.Unlock()
+	for k := range wanted {
+		if !m.bring(ctx, e.device, Kind(k), &subs[k], wanted[k]) {
+			continue
+		}
+		m.mu.Lock()
+		void := e.round != round
+		if !void {
+			e.subs[k] = subs[k]
+		}
+		stop := void || e.away || ctx.Err() != nil
+		m.mu.Unlock()
+		if stop {
+			break
+		}
+	}
+	m.finish(e)
+}
+
+// finish puts e back, and tells what has changed.
+func (m *Manager) finish(e *entry) {
+	m.mu.Lock()
+	e.busy = false
+	e.due = time.Time{}
+	for k := range e.subs {
+		if at := e.subs[k].next; !at.IsZero() && (e.due.IsZero() || at.Before(e.due)) {
+			e.due = at
+		}
+	}
+	again := e.again
+	if again {
+		e.again, e.due = false, time.Now()
+	}
+	if !e.due.IsZero() && !e.away {
+		m.due.put(e)
+	}
+	upheld, states := e.facts()
+	now := told{known: true, upheld: upheld}
+	for k, s := range states {
+		now.states[k] = s
+	}
+	// What a return or an end made void is looked at again at once: nothing is told before.
+	news := now != e.told && !again
+	if news {
+		e.told = now
+	}
+	if e.settle != nil { // who waits looks again
+		close(e.settle)
+		e.settle = nil
+	}
+	m.mu.Unlock()
+	m.signal()
+	if news {
+		m.o.Report(e.device, upheld, states)
+	}
+}
+
+// jittered is 80 to 90 % of d: a fleet that subscribed in step does not refresh in step.
+func jittered(d time.Duration) time.Duration {
+	return d*8/10 + rand.N(d/10+1)
+}
+
+// retry has s asked for again, with back-off.
+func (s *subscription) retry() {
+	s.state, s.live, s.dialog = Pending, 0, sip.Dialog{}
+	s.delay = min(max(firstRetry, 2*s.delay), lastRetry)
+	s.next = time.Now().Add(jittered(s.delay))
+}
+
+// refuse takes a refusal: the catalogue is polled from then on.
+func (s *subscription) refuse(k Kind) {
+	*s = subscription{wanted: s.wanted, state: Refused}
+	if k == Catalog {
+		s.next = time.Now().Add(jittered(s.wanted))
+	}
+}
