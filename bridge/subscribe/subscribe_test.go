@@ -1,0 +1,207 @@
+package subscribe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/bridge/command"
+	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
+	"github.com/gb2mqtt/gb2mqtt/mapping"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+)
+
+var cam = mustID("34020000001320000001")
+
+func mustID(s string) gb28181.ID {
+	id, err := gb28181.ParseID(s)
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
+// device is a Requester that answers as a device does, and notes what it was asked.
+type device struct {
+	mu      sync.Mutex
+	codes   map[string][]int // by CmdType: the answers to come; 200 after the last
+	expires int
+	asked   []string // CmdType, Expires, Event without its id, "in" its dialog
+	reports []string
+	polled  int
+}
+
+func (d *device) Request(_ context.Context, _ gb28181.ID, build func(command.Peer, int) sip.Outgoing) (sip.Response, *mapping.Error) {
+	o := build(command.Peer{}, 1)
+	m, err := gb28181.Decode(o.Body)
+	if err != nil {
+		return sip.Response{}, mapping.Errorf(500, "%v", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	event, _, _ := strings.Cut(o.Subscribe.Event, ";")
+	note := fmt.Sprintf("%s %d %s", m.CmdType, o.Subscribe.Expires, event)
+	if o.Subscribe.Dialog.RemoteTag != "" {
+		note += " in"
+	}
+	d.asked = append(d.asked, note)
+	code := 200
+	if list := d.codes[m.CmdType]; len(list) > 0 {
+		code, d.codes[m.CmdType] = list[0], list[1:]
+	}
+	r := sip.Response{Code: code, Expires: d.expires, Dialog: sip.Dialog{CallID: "call-" + m.CmdType, RemoteTag: "dev", CSeq: 1}}
+	switch {
+	case code == 0:
+		return sip.Response{}, mapping.Errorf(408, "no answer")
+	case code >= 300:
+		return r, mapping.Errorf(502, "answered %d", code)
+	}
+	return r, nil
+}
+
+func (d *device) take() []string {
+	synctest.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	asked := d.asked
+	d.asked = nil
+	slices.Sort(asked)
+	return asked
+}
+
+// run has a Manager work for d, in virtual time.
+func run(t *testing.T, d *device, wanted *Wanted, story func(m *Manager)) {
+	synctest.Test(t, func(t *testing.T) {
+		m := New(Options{
+			Requester: d, Wanted: func(gb28181.ID) Wanted { return *wanted }, Log: slog.New(slog.DiscardHandler),
+			Wait: func(ctx context.Context) error { return ctx.Err() },
+			Report: func(_ gb28181.ID, upheld Wanted, states map[Kind]State) {
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				d.reports = append(d.reports, fmt.Sprintf("catalog %s %v, alarm %s %v", states[Catalog], upheld[Catalog], states[Alarm], upheld[Alarm]))
+			},
+			Poll: func(context.Context, gb28181.ID) error {
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				d.polled++
+				return errors.New("never mind")
+			},
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- m.Run(ctx) }()
+		story(m)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func expect(t *testing.T, what string, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: asked %q, want %q", what, got, want)
+	}
+}
+
+func TestWhatIsWantedIsSubscribedRefreshedAndEnded(t *testing.T) {
+	d, wanted := &device{expires: 600}, &Wanted{Catalog: time.Hour, Alarm: time.Hour}
+	run(t, d, wanted, func(m *Manager) {
+		m.Fresh(cam)
+		expect(t, "fresh", d.take(), "Alarm 3600 presence", "Catalog 3600 Catalog")
+		time.Sleep(479 * time.Second)
+		expect(t, "before 80 % of what was granted", d.take())
+		time.Sleep(70 * time.Second)
+		expect(t, "refresh", d.take(), "Alarm 3600 presence in", "Catalog 3600 Catalog in")
+		wanted[Alarm] = 0
+		m.Wish(cam)
+		expect(t, "no longer wanted", d.take(), "Alarm 0 presence in")
+		wanted[Position] = 5 * time.Second
+		if state, err := m.Await(context.Background(), cam, Position); state != Active || err != nil {
+			t.Errorf("position is %s, %v", state, err)
+		}
+		expect(t, "a new wish", d.take(), "MobilePosition 3600 presence")
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if want := []string{"catalog active 1h0m0s, alarm active 1h0m0s", "catalog active 1h0m0s, alarm off 0s", "catalog active 1h0m0s, alarm off 0s"}; !slices.Equal(d.reports, want) {
+			t.Errorf("reported %q, want %q: one for each change", d.reports, want)
+		}
+	})
+}
+
+func TestAForgottenDialogIsMadeAnewAndAnUnknownEventAskedOtherwise(t *testing.T) {
+	d, wanted := &device{expires: 600, codes: map[string][]int{"Alarm": {489, 200, 481}}}, &Wanted{Alarm: time.Hour}
+	run(t, d, wanted, func(m *Manager) {
+		m.Fresh(cam)
+		expect(t, "489", d.take(), "Alarm 3600 Alarm", "Alarm 3600 presence")
+		time.Sleep(550 * time.Second)
+		expect(t, "481", d.take(), "Alarm 3600 Alarm", "Alarm 3600 Alarm in")
+	})
+}
+
+func TestARefusalStaysUntilTheDeviceRegistersAnewAndItsCatalogIsPolled(t *testing.T) {
+	d, wanted := &device{codes: map[string][]int{"Catalog": {405}, "Alarm": {403}}}, &Wanted{Catalog: time.Hour, Alarm: time.Hour}
+	run(t, d, wanted, func(m *Manager) {
+		m.Fresh(cam)
+		d.take()
+		time.Sleep(2 * time.Hour)
+		expect(t, "after a refusal", d.take())
+		if d.polled != 2 {
+			t.Errorf("the catalog was polled %d times in two hours, want 2", d.polled)
+		}
+		m.Fresh(cam)
+		expect(t, "registered anew", d.take(), "Alarm 3600 presence", "Catalog 3600 Catalog")
+	})
+}
+
+func TestSilenceIsAskedAgainWithBackOffAndOnlyWhileTheDeviceIsThere(t *testing.T) {
+	d, wanted := &device{codes: map[string][]int{"Alarm": slices.Repeat([]int{0}, 1000)}}, &Wanted{Alarm: time.Hour}
+	run(t, d, wanted, func(m *Manager) {
+		m.Fresh(cam)
+		time.Sleep(time.Hour)
+		if n := len(d.take()); n < 8 || n > 30 {
+			t.Errorf("a silent device was asked %d times in an hour", n)
+		}
+		m.Left(cam)
+		d.take()
+		time.Sleep(time.Hour)
+		expect(t, "away", d.take())
+	})
+}
+
+func TestASubscriptionThatItsDeviceEndsIsMadeAnewAfterAWhile(t *testing.T) {
+	d, wanted := &device{expires: 3600}, &Wanted{Alarm: time.Hour}
+	run(t, d, wanted, func(m *Manager) {
+		m.Fresh(cam)
+		d.take()
+		m.Ended(cam, "another", "timeout")
+		time.Sleep(time.Minute)
+		expect(t, "somebody else's", d.take())
+		m.Ended(cam, "call-Alarm", "timeout")
+		expect(t, "at once", d.take())
+		time.Sleep(time.Minute)
+		expect(t, "after a while", d.take(), "Alarm 3600 presence")
+		m.Ended(cam, "call-Alarm", "rejected")
+		time.Sleep(time.Minute)
+		expect(t, "rejected", d.take())
+	})
+}
+
+func TestADeviceThatGrantsSecondsDoesNotTakeTheWholeBudget(t *testing.T) {
+	d, wanted := &device{expires: 1}, &Wanted{Alarm: time.Hour}
+	run(t, d, wanted, func(m *Manager) {
+		m.Fresh(cam)
+		time.Sleep(time.Minute)
+		if n := len(d.take()); n > 5 {
+			t.Errorf("it was asked %d times in a minute", n)
+		}
+	})
+}
