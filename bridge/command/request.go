@@ -26,7 +26,10 @@ func (e *Engine) Request(ctx context.Context, device gb28181.ID, build func(p Pe
 		tell(guard.Withdrawn)
 		return sip.Response{}, errNoPath(device)
 	}
-	begun, o := time.Now(), build(p, e.nextSN(device))
+	e.mu.Lock()
+	sn := e.nextSNLocked(device)
+	e.mu.Unlock()
+	begun, o := time.Now(), build(p, sn)
 	resp, err := e.o.Sender.Request(ctx, p.Path, o)
 	tell(outcome(resp, err))
 	e.exchanges.note(device, Exchange{begun, o.Method, resp.Code, time.Since(begun)})

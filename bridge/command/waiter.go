@@ -59,18 +59,16 @@ func (e *Engine) expect(device gb28181.ID, target string, cmd *mapping.Command) 
 	case mapping.AnswerParts:
 		w.gathered = mapping.NewParts(cmd.Parts)
 	}
-	sn := e.nextSN(device)
-	w.sn = int64(sn)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	sn := e.nextSNLocked(device)
+	w.sn = int64(sn)
 	e.waiters[device] = append(e.waiters[device], w)
 	return sn, w
 }
 
-// nextSN numbers what is sent to device.
-func (e *Engine) nextSN(device gb28181.ID) int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+// nextSNLocked numbers what is sent to device.
+func (e *Engine) nextSNLocked(device gb28181.ID) int {
 	e.sns[device] = e.sns[device]%maxSN + 1
 	return e.sns[device]
 }

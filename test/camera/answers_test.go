@@ -150,6 +150,7 @@ func TestFreshCameraHasPresetsToCall(t *testing.T) {
 	p := newPlatform(t)
 	d := registered(t, p, nil)
 	p.ask("MESSAGE", channel1, mansRequest("Control", "DeviceControl", channel1, tag("PTZCmd", "A50F01820003003A")))
+	p.query("Query", "DeviceStatus", channel1, "") // what it is asked next it answers after the call
 	if s := d.Channel(channel1); s.Preset != 3 || s.Pan != 144 || s.Zoom != 4 {
 		t.Errorf("after calling preset 3 of a fresh camera: %+v", s)
 	}
