@@ -12,6 +12,7 @@ import (
 type shadow struct {
 	doc  *Document
 	last int64 // version of the deletion; 0: never deleted, or forgotten
+	mark mark  // where its history stands
 }
 
 // version is the one that the next document goes above.

@@ -22,6 +22,10 @@ func (s *Service) Handle(r Request) bool {
 	if !ok || !op.Request() {
 		return false
 	}
+	if op == OpHistory {
+		s.handleHistory(k, r)
+		return true
+	}
 	j := &job{op: op, key: k, client: true, conn: r.Client, reply: r.Reply}
 	j.refused = s.check(j, r)
 	refused := s.rate.refuse(k.Thing, time.Now())

@@ -24,6 +24,7 @@ type job struct {
 	request request
 	refused *Error // known before the document is looked at
 	conn    string
+	payload []byte // of a request for history
 	reply   func(payload []byte, code int)
 
 	// Of the program.

@@ -51,6 +51,7 @@ type Observer interface {
 type keeper interface {
 	Get(key []byte) ([]byte, error)
 	Scan(prefix []byte, fn func(key, value []byte) bool) error
+	ScanFrom(prefix, from []byte, fn func(key, value []byte) bool) error
 	ScanKeys(prefix []byte, fn func(key []byte) bool) error
 	CommitAsync(b *store.Batch, done func(error))
 }
@@ -74,6 +75,7 @@ type Service struct {
 	cache     *cache
 	rate      rate
 	observers []Observer
+	asked     chan *job // requests for history
 
 	runOnce sync.Once
 }
@@ -84,7 +86,7 @@ func New(cfg Config, st *store.Store, pub Publisher, opts Options) (*Service, er
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, st: st, pub: pub, opts: opts, log: opts.Log, queue: newQueue(), cache: newCache(), rate: rate{limit: cfg.Rate}}
+	s := &Service{cfg: cfg, st: st, pub: pub, opts: opts, log: opts.Log, queue: newQueue(), cache: newCache(), rate: rate{limit: cfg.Rate}, asked: make(chan *job, maxAsked)}
 	var err error
 	if s.metrics, err = newMetrics(opts.Registerer, s.queue.depth, s.cache.bytes); err != nil {
 		return nil, err
@@ -109,8 +111,11 @@ func (s *Service) Run(ctx context.Context) error {
 				}
 			}
 		})
+		var historian sync.WaitGroup
+		historian.Go(func() { s.answerHistory(ctx) })
 		w := &writer{s: s, emit: emit, committed: make(chan error, 1), pending: make(map[Key]*shadow)}
 		w.run(ctx)
+		historian.Wait()
 		close(emit)
 		emitter.Wait()
 		err = nil

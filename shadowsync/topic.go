@@ -16,6 +16,8 @@ const (
 	OpGet    Op = "get"
 	OpUpdate Op = "update"
 	OpDelete Op = "delete"
+	// OpHistory asks for what was reported; it is not AWS'.
+	OpHistory Op = "history"
 
 	opDelta     Op = "update/delta"
 	opDocuments Op = "update/documents"
@@ -24,11 +26,11 @@ const (
 // answers are the topics that only the service publishes on.
 var answers = map[Op]bool{
 	"get/accepted": true, "get/rejected": true, "delete/accepted": true, "delete/rejected": true,
-	"update/accepted": true, "update/rejected": true, opDelta: true, opDocuments: true,
+	"history/accepted": true, "history/rejected": true, "update/accepted": true, "update/rejected": true, opDelta: true, opDocuments: true,
 }
 
 // Request tells whether clients may publish on it; on the others they may only subscribe.
-func (o Op) Request() bool { return o == OpGet || o == OpUpdate || o == OpDelete }
+func (o Op) Request() bool { return o == OpGet || o == OpUpdate || o == OpDelete || o == OpHistory }
 
 // ParseTopic splits a topic of the service by place from the left: a shadow may be called
 // update or name. Whether the names are allowed is not looked at. ok is false when topic is
@@ -69,7 +71,7 @@ const noName = "/"
 // to them.
 func RequestFilters(prefix string) []string {
 	var filters []string
-	for _, op := range []Op{OpGet, OpUpdate, OpDelete} {
+	for _, op := range []Op{OpGet, OpUpdate, OpDelete, OpHistory} {
 		filters = append(filters, prefix+"/+/shadow/"+string(op), prefix+"/+/shadow/name/+/"+string(op))
 	}
 	return filters

@@ -214,6 +214,7 @@ func (w *writer) decideReport(j *job) {
 
 // write adds to the batch what makes j last.
 func (w *writer) write(j *job) {
+	w.writeHistory(j)
 	key := store.Key(store.KindDocument, j.key.Thing, j.key.Name)
 	if j.after.doc != nil {
 		w.open.batch.Set(key, j.after.doc.text)

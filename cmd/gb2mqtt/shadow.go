@@ -14,19 +14,19 @@ import (
 // the device.
 const shadowAnswer = 10 * time.Second
 
-// newShadowCommand makes `gb2mqtt shadow get|set|watch`.
+// newShadowCommand makes `gb2mqtt shadow get|set|watch|history`.
 func newShadowCommand(global *globalFlags) *cobra.Command {
 	f := &clientFlags{global: global}
 	cmd := &cobra.Command{
 		Use:   "shadow",
-		Short: "Read, change and watch the shadow of a device (THING) or of its channel (THING NAME)",
+		Short: "Read, change, watch and look back at the shadow of a device (THING) or of its channel (THING NAME)",
 		Args:  unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usagef("shadow needs one of get, set, watch; see %s --help", cmd.CommandPath())
+			return usagef("shadow needs one of get, set, watch, history; see %s --help", cmd.CommandPath())
 		},
 	}
 	f.add(cmd)
-	cmd.AddCommand(newShadowGetCommand(f), newShadowSetCommand(f), newShadowWatchCommand(f))
+	cmd.AddCommand(newShadowGetCommand(f), newShadowSetCommand(f), newShadowWatchCommand(f), newShadowHistoryCommand(f))
 	return cmd
 }
 

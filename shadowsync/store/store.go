@@ -163,6 +163,11 @@ func (s *Store) Scan(prefix []byte, fn func(key, value []byte) bool) error {
 	return s.scan(prefix, prefix, true, fn)
 }
 
+// ScanFrom is Scan from the key from on.
+func (s *Store) ScanFrom(prefix, from []byte, fn func(key, value []byte) bool) error {
+	return s.scan(prefix, from, true, fn)
+}
+
 // ScanKeys is Scan without the values.
 func (s *Store) ScanKeys(prefix []byte, fn func(key []byte) bool) error {
 	return s.scan(prefix, prefix, false, func(key, _ []byte) bool { return fn(key) })

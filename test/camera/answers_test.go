@@ -115,6 +115,7 @@ func TestPTZMovesAndPresetsAreKept(t *testing.T) {
 		if m := p.ask("MESSAGE", channel1, mansRequest("Control", "DeviceControl", channel1, tag("PTZCmd", hex))); m.code != 200 {
 			t.Fatalf("%s: %d", hex, m.code)
 		}
+		p.query("Query", "DeviceStatus", channel1, "") // what it is asked next it answers after the command
 	}
 	ptz("A50F01811007004D") // byte 5 is not looked at in a preset
 	ptz("A50F010964320054") // right and up
