@@ -64,7 +64,7 @@ func (c *Config) RoomCommand() command.Config {
 // RoomShadow returns what shadowsync is configured with.
 func (c *Config) RoomShadow() shadowsync.Config {
 	room := c.Shadow
-	room.Rate = c.Limits.ShadowRate
+	room.Rate, room.Shadows = c.Limits.ShadowRate, c.Limits.Shadows
 	return room
 }
 

@@ -15,6 +15,7 @@ type Config struct {
 	MaxDocument    int           `yaml:"max_document"`    // bytes of desired and reported of a client's update, after the merge
 	ClientReported bool          `yaml:"client_reported"` // true: clients may write reported too
 	Things         string        `yaml:"things"`          // any | devices
+	Shadows        int           `yaml:"-"`               // limits.shadows: that clients may have made; 0: no limit
 	Rate           int           `yaml:"-"`               // limits.shadow_rate: requests per second and thing; 0: no limit
 }
 

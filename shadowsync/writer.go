@@ -3,6 +3,7 @@ package shadowsync
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/shadowsync/store"
@@ -37,11 +38,13 @@ type writer struct {
 	open    *group          // being filled
 	syncing *group          // on its way to the disk; nil: none
 	pending map[Key]*shadow // what the jobs of both made, not durable yet
+	shadows int             // documents there are, with those of both; kept where they are limited
 }
 
 // run works until ctx has ended and nothing is left.
 func (w *writer) run(ctx context.Context) {
 	w.open = newGroup()
+	w.countShadows()
 	ended, ending := ctx.Done(), false
 	for {
 		if w.syncing == nil && len(w.open.jobs) > 0 {
@@ -114,6 +117,7 @@ func (w *writer) settle(err error) {
 	w.emit <- g.jobs
 	again := w.open.jobs
 	w.open = newGroup()
+	w.countShadows()
 	for _, j := range again {
 		w.apply(j)
 	}
@@ -144,6 +148,12 @@ func (w *writer) apply(j *job) {
 	if j.after != nil {
 		w.pending[j.key] = j.after
 		w.write(j)
+		switch {
+		case j.after.doc == nil:
+			w.shadows--
+		case j.before.doc == nil:
+			w.shadows++
+		}
 	}
 }
 
@@ -169,6 +179,18 @@ func (w *writer) decide(j *job) {
 	}
 }
 
+// countShadows counts the documents that are stored, where their number is limited.
+func (w *writer) countShadows() {
+	if w.s.cfg.Shadows == 0 {
+		return
+	}
+	w.shadows = 0
+	err := w.s.st.ScanKeys(store.Prefix(store.KindDocument), func([]byte) bool { w.shadows++; return true })
+	if err != nil {
+		w.s.log.Error("shadows not counted: limits.shadows may let too many in", "err", err)
+	}
+}
+
 func (w *writer) decideUpdate(j *job) {
 	r, prev := &j.request, j.before.doc
 	current := int64(0) // also of a deleted shadow: an old version is a conflict
@@ -181,6 +203,10 @@ func (w *writer) decideUpdate(j *job) {
 	}
 	if r.hasVersion && r.version != current {
 		j.denied = errConflict
+		return
+	}
+	if limit := w.s.cfg.Shadows; prev == nil && limit > 0 && w.shadows >= limit {
+		j.denied = &Error{429, "Too many shadows: limits.shadows is " + strconv.Itoa(limit) + "; delete one first"}
 		return
 	}
 	d, _, reported := update(prev, r.desired, r.reported, j.before.version()+1, stamp(j.at.Unix()))
