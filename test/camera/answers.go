@@ -108,7 +108,10 @@ func (d *Device) item(c Channel) string {
 }
 
 func (d *Device) answerInfo(r *Request) {
-	d.respond(r, tag("DeviceName", d.cfg.Name), tag("Result", "OK"), tag("Manufacturer", d.cfg.Manufacturer),
+	d.mu.Lock()
+	name := d.cfg.Name // a DeviceConfig may be writing it
+	d.mu.Unlock()
+	d.respond(r, tag("DeviceName", name), tag("Result", "OK"), tag("Manufacturer", d.cfg.Manufacturer),
 		tag("Model", d.cfg.Model), tag("Firmware", d.cfg.Firmware), tag("Channel", strconv.Itoa(len(d.cfg.Channels))))
 }
 
