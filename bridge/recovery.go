@@ -1,11 +1,11 @@
 package bridge
 
 import (
-	"container/heap"
 	"context"
 	"sync"
 	"time"
 
+	"github.com/gb2mqtt/gb2mqtt/bridge/due"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 	"golang.org/x/time/rate"
 )
@@ -26,16 +26,15 @@ type recovery struct {
 
 	mu      sync.Mutex // guards what follows; never held while asking
 	waiting map[gb28181.ID]*recoveryEntry
-	queue   recoveryQueue
+	queue   due.Queue[*recoveryEntry]
 	changed chan struct{} // capacity 1: the head of the queue may have changed
 }
 
 type recoveryEntry struct {
 	device gb28181.ID
-	due    time.Time
-	delay  time.Duration // of the next retry
-	index  int           // in the queue; -1 while it is asked
-	again  bool          // it returned once more while it was asked
+	due    due.Entry[*recoveryEntry] // in the queue, but while it is asked
+	delay  time.Duration             // of the next retry
+	again  bool                      // it returned once more while it was asked
 }
 
 func newRecovery(perSecond int, ask func(context.Context, gb28181.ID) error) *recovery {
@@ -52,14 +51,14 @@ func (r *recovery) Returned(device gb28181.ID) {
 	e := r.waiting[device]
 	switch {
 	case e == nil:
-		e = &recoveryEntry{device: device, due: time.Now(), delay: firstRecoveryRetry}
+		e = &recoveryEntry{device: device}
+		e.due.Value = e
 		r.waiting[device] = e
-		heap.Push(&r.queue, e)
-	case e.index < 0:
+		r.putLocked(e, firstRecoveryRetry, 0)
+	case !e.due.Queued():
 		e.again = true
 	default:
-		e.due, e.delay = time.Now(), firstRecoveryRetry
-		heap.Fix(&r.queue, e.index)
+		r.putLocked(e, firstRecoveryRetry, 0)
 	}
 	r.signal()
 }
@@ -69,11 +68,15 @@ func (r *recovery) Left(device gb28181.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e := r.waiting[device]; e != nil {
-		if e.index >= 0 {
-			heap.Remove(&r.queue, e.index)
-		}
+		r.queue.Remove(&e.due)
 		delete(r.waiting, device)
 	}
+}
+
+// putLocked has e asked after wait; delay is that of the try after it.
+func (r *recovery) putLocked(e *recoveryEntry, delay, wait time.Duration) {
+	e.delay, e.due.At = delay, time.Now().Add(wait)
+	r.queue.Put(&e.due)
 }
 
 func (r *recovery) signal() {
@@ -85,47 +88,15 @@ func (r *recovery) signal() {
 
 // Run works the queue off until ctx ends.
 func (r *recovery) Run(ctx context.Context) error {
-	var workers sync.WaitGroup
-	defer workers.Wait()
-	slots := make(chan struct{}, recoveryWorkers)
-	for {
-		e, wait := r.next()
-		if e == nil {
-			var timer <-chan time.Time
-			if wait > 0 {
-				timer = time.After(wait)
-			}
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-r.changed:
-			case <-timer:
-			}
-			continue
-		}
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return nil
-		}
-		workers.Go(func() {
-			defer func() { <-slots }()
-			r.finished(e, r.ask(ctx, e.device))
-		})
-	}
+	due.Work(ctx, recoveryWorkers, r.next, r.changed, func(e *recoveryEntry) { r.finished(e, r.ask(ctx, e.device)) })
+	return nil
 }
 
-// next takes the entry that is due, or tells how long to wait for it; 0: until told.
-func (r *recovery) next() (*recoveryEntry, time.Duration) {
+// next takes the entry that is due.
+func (r *recovery) next() (*due.Entry[*recoveryEntry], time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) == 0 {
-		return nil, 0
-	}
-	if wait := time.Until(r.queue[0].due); wait > 0 {
-		return nil, wait
-	}
-	return heap.Pop(&r.queue).(*recoveryEntry), 0
+	return r.queue.Take()
 }
 
 func (r *recovery) finished(e *recoveryEntry, err error) {
@@ -136,15 +107,14 @@ func (r *recovery) finished(e *recoveryEntry, err error) {
 	}
 	switch {
 	case e.again:
-		e.again, e.due, e.delay = false, time.Now(), firstRecoveryRetry
+		e.again = false
+		r.putLocked(e, firstRecoveryRetry, 0)
 	case err != nil:
-		e.due = time.Now().Add(e.delay)
-		e.delay = min(2*e.delay, lastRecoveryRetry)
+		r.putLocked(e, min(2*e.delay, lastRecoveryRetry), e.delay)
 	default:
 		delete(r.waiting, e.device)
 		return
 	}
-	heap.Push(&r.queue, e)
 	r.signal()
 }
 
@@ -153,29 +123,4 @@ func (r *recovery) Len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.waiting)
-}
-
-// recoveryQueue is a heap by due time.
-type recoveryQueue []*recoveryEntry
-
-func (q recoveryQueue) Len() int           { return len(q) }
-func (q recoveryQueue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
-func (q recoveryQueue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-func (q *recoveryQueue) Push(x any) {
-	e := x.(*recoveryEntry)
-	e.index = len(*q)
-	*q = append(*q, e)
-}
-
-func (q *recoveryQueue) Pop() any {
-	old := *q
-	e := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	e.index = -1
-	return e
 }

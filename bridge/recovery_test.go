@@ -110,7 +110,7 @@ func TestLongestWaitingDeviceIsAskedFirst(t *testing.T) {
 		}
 		for n := range 3 {
 			e, _ := r.next()
-			if e == nil || e.device != deviceNumber(t, n) {
+			if e == nil || e.Value.device != deviceNumber(t, n) {
 				t.Fatalf("entry %d is %v, want device %d", n, e, n)
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/command"
+	"github.com/gb2mqtt/gb2mqtt/bridge/due"
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 	"github.com/gb2mqtt/gb2mqtt/mapping"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
@@ -64,7 +65,7 @@ type Manager struct {
 
 	mu      sync.Mutex // guards what follows; never held while asking
 	devices map[gb28181.ID]*entry
-	due     dueHeap
+	due     due.Queue[*entry]
 	changed chan struct{} // capacity 1: the head of due may have changed
 	lastID  uint64        // of Event: Catalog;id=
 }
@@ -73,8 +74,7 @@ type Manager struct {
 type entry struct {
 	device gb28181.ID
 	subs   [kinds]subscription
-	due    time.Time
-	index  int           // in due; -1 while it waits for nothing, or is at work
+	due    due.Entry[*entry]
 	busy   bool          // a worker has it
 	again  bool          // something changed while it was at work
 	round  int           // counts what makes a worker's result void: a return, an end by the device
@@ -113,7 +113,8 @@ func (m *Manager) Fresh(device gb28181.ID) {
 	defer m.mu.Unlock()
 	e := m.devices[device]
 	if e == nil {
-		e = &entry{device: device, index: -1}
+		e = &entry{device: device}
+		e.due.Value = e
 		m.devices[device] = e
 	}
 	e.away = false
@@ -143,7 +144,7 @@ func (m *Manager) Left(device gb28181.ID) {
 	defer m.mu.Unlock()
 	if e := m.devices[device]; e != nil {
 		e.away = true
-		m.due.remove(e)
+		m.due.Remove(&e.due)
 	}
 }
 
@@ -252,8 +253,8 @@ func (m *Manager) wakeLocked(e *entry) {
 		e.again = true
 		return
 	}
-	e.due = time.Now()
-	m.due.put(e)
+	e.due.At = time.Now()
+	m.due.Put(&e.due)
 	m.signal()
 }
 
@@ -266,50 +267,19 @@ func (m *Manager) signal() {
 
 // Run works until ctx ends.
 func (m *Manager) Run(ctx context.Context) error {
-	var work sync.WaitGroup
-	defer work.Wait()
-	slots := make(chan struct{}, workers)
-	for {
-		e, wait := m.next()
-		if e == nil {
-			var timer <-chan time.Time
-			if wait > 0 {
-				timer = time.After(wait)
-			}
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-m.changed:
-			case <-timer:
-			}
-			continue
-		}
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return nil
-		}
-		work.Go(func() {
-			defer func() { <-slots }()
-			m.work(ctx, e)
-		})
-	}
+	due.Work(ctx, workers, m.next, m.changed, func(e *entry) { m.work(ctx, e) })
+	return nil
 }
 
-// next takes the entry that is due, or tells how long to wait for it; 0: until told.
-func (m *Manager) next() (*entry, time.Duration) {
+// next takes the entry that is due.
+func (m *Manager) next() (*due.Entry[*entry], time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e := m.due.first()
-	if e == nil {
-		return nil, 0
+	e, wait := m.due.Take()
+	if e != nil {
+		e.Value.busy = true
 	}
-	if wait := time.Until(e.due); wait > 0 {
-		return nil, wait
-	}
-	m.due.remove(e)
-	e.busy = true
-	return e, 0
+	return e, wait
 }
 
 // work makes what is live of one device like what is wanted.
@@ -340,18 +310,18 @@ func (m *Manager) work(ctx context.Context, e *entry) {
 func (m *Manager) finish(e *entry) {
 	m.mu.Lock()
 	e.busy = false
-	e.due = time.Time{}
+	e.due.At = time.Time{}
 	for k := range e.subs {
-		if at := e.subs[k].next; !at.IsZero() && (e.due.IsZero() || at.Before(e.due)) {
-			e.due = at
+		if at := e.subs[k].next; !at.IsZero() && (e.due.At.IsZero() || at.Before(e.due.At)) {
+			e.due.At = at
 		}
 	}
 	again := e.again
 	if again {
-		e.again, e.due = false, time.Now()
+		e.again, e.due.At = false, time.Now()
 	}
-	if !e.due.IsZero() && !e.away {
-		m.due.put(e)
+	if !e.due.At.IsZero() && !e.away {
+		m.due.Put(&e.due)
 	}
 	upheld, states := e.facts()
 	now := told{known: true, upheld: upheld}
