@@ -58,6 +58,7 @@ type Bridge struct {
 	commands      *command.Engine
 	recovery      *recovery
 	frequent      *throttle
+	refreshes     *throttle
 	upstreams     upstreams
 	subscriptions *subscribe.Manager
 	overrides     *overrides
@@ -109,7 +110,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Addresses
 func (b *Bridge) build() (err error) {
 	b.registrations = &registrations{store: b.store, log: b.log}
 	b.info = newInfo(func() { b.broker.Publish(b.infoMessage()) })
-	b.frequent = newThrottle()
+	b.frequent, b.refreshes = newThrottle(shadowInterval), newThrottle(refreshInterval)
 	b.recovery = newRecovery(b.cfg.RecoveryRate, b.bringUpToDate)
 	b.metrics = newMetrics(b.reg, b.recovery.Len)
 	b.breakers, err = guard.NewBreakers(guard.BreakerOptions{OnChange: b.breakerChanged, Probe: b.probe, Registerer: b.reg})

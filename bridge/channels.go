@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
@@ -22,6 +23,9 @@ func (b *Bridge) applyCatalog(device gb28181.ID, items []gb28181.CatalogItem, co
 		statuses = append(statuses, fleet.ChannelStatus{
 			ID: id, Status: item.Status, Online: gb28181.StatusOnline(item.Status), Event: item.Event,
 		})
+	}
+	if !complete && b.speaksOfUnknown(device, channels) && b.refreshes.allow(thing(device), "catalog", time.Now()) {
+		b.recovery.Returned(device)
 	}
 	changes := b.fleet.ApplyCatalog(device, statuses, complete)
 	for _, item := range channels {
@@ -62,6 +66,23 @@ func (b *Bridge) applyCatalog(device gb28181.ID, items []gb28181.CatalogItem, co
 		b.shadows.Report(thing(device), map[string]any{"channels": there}, nil)
 		b.publishEvent(event{kind: "catalog", device: device.String(), at: time.Now(), fields: map[string]any{"channels": there}})
 	}
+}
+
+// refreshInterval is how often increments that do not add up may have the whole catalogue
+// asked for.
+const refreshInterval = time.Minute
+
+// speaksOfUnknown tells whether an increment is about a channel that is not known and says
+// nothing of what it is: something before it was missed.
+func (b *Bridge) speaksOfUnknown(device gb28181.ID, items []gb28181.CatalogItem) bool {
+	return slices.ContainsFunc(items, func(item gb28181.CatalogItem) bool {
+		id, err := gb28181.ParseID(item.DeviceID)
+		if err != nil || item.Event == "" || item.Event == "DEL" || item.Name != "" {
+			return false
+		}
+		_, known := b.fleet.Channel(device, id)
+		return !known
+	})
 }
 
 // reportChannelPresence shows a channel's presence in its shadow and its retained topic.

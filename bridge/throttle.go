@@ -10,8 +10,11 @@ import (
 // shadowInterval is how often a value that changes all the time may write its shadow.
 const shadowInterval = time.Second
 
-// throttle lets values of high rate into a shadow once a second; the others are events alone.
+// throttle lets through once in an interval what may come all the time: values of high rate
+// into a shadow, the others are events alone.
 type throttle struct {
+	interval time.Duration
+
 	mu   sync.Mutex // guards last
 	last map[throttled]time.Time
 }
@@ -19,17 +22,19 @@ type throttle struct {
 // throttled is one section of one shadow.
 type throttled struct {
 	key     shadowsync.Key
-	section string // "position", "ptz"
+	section string // "position", "ptz", "catalog"
 }
 
-func newThrottle() *throttle { return &throttle{last: make(map[throttled]time.Time)} }
+func newThrottle(interval time.Duration) *throttle {
+	return &throttle{interval: interval, last: make(map[throttled]time.Time)}
+}
 
-// allow tells whether a section of k may be written now.
+// allow tells whether a section of key may be written, or asked for, now.
 func (t *throttle) allow(key shadowsync.Key, section string, now time.Time) bool {
 	k := throttled{key, section}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now.Sub(t.last[k]) < shadowInterval {
+	if now.Sub(t.last[k]) < t.interval {
 		return false
 	}
 	t.last[k] = now
@@ -41,7 +46,7 @@ func (t *throttle) sweep(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for k, last := range t.last {
-		if now.Sub(last) >= shadowInterval {
+		if now.Sub(last) >= t.interval {
 			delete(t.last, k)
 		}
 	}

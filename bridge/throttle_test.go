@@ -8,7 +8,7 @@ import (
 )
 
 func TestHighRateValuesWriteAShadowOnceASecond(t *testing.T) {
-	limit, k, other := newThrottle(), shadowsync.Key{Thing: testDevice}, shadowsync.Key{Thing: testDevice, Name: testChannel}
+	limit, k, other := newThrottle(shadowInterval), shadowsync.Key{Thing: testDevice}, shadowsync.Key{Thing: testDevice, Name: testChannel}
 	now := time.Unix(1000, 0)
 	for _, c := range []struct {
 		after   time.Duration

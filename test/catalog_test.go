@@ -50,3 +50,29 @@ func TestCatalogOfTenThousandChannelsArrivesWholeInPacketsOfAnySize(t *testing.T
 		})
 	}
 }
+
+func TestAnIncrementAboutAnUnknownChannelHasTheCatalogAskedForOnce(t *testing.T) {
+	p := start(t, baseConfig())
+	d := newCamera(t, p.udp, 1, nil)
+	m := connect(t, p.mqtt, "gb28181/"+d.ID()+"/+/presence")
+	register(t, d)
+	m.wait(0, "channel", on("gb28181/"+d.ID()+"/"+channelID(1, 2)+"/presence", "online"))
+	asked := func() int {
+		return count(d, func(r *camera.Request) bool { return r.Root == "Query" && r.CmdType == "Catalog" && r.Method == "MESSAGE" })
+	}
+	if n := asked(); n != 1 {
+		t.Fatalf("the catalog was asked for %d times, want once", n)
+	}
+	for n, stranger := range []string{channelID(1, 7), channelID(1, 8)} {
+		code, err := d.SendXML(within(t, 5*time.Second), fmt.Sprintf("<Notify><CmdType>Catalog</CmdType><SN>%d</SN><DeviceID>%s</DeviceID><SumNum>1</SumNum>"+
+			"<DeviceList Num=\"1\"><Item><DeviceID>%s</DeviceID><Event>OFF</Event></Item></DeviceList></Notify>", n+1, d.ID(), stranger))
+		if err != nil || code != 200 {
+			t.Fatalf("the notification got %d, %v", code, err)
+		}
+	}
+	// The second answer of the catalogue tells that the first stranger is not in it; the next minute none is asked for.
+	m.reported(d.ID(), channelID(1, 7), "vanished", func(r map[string]any) bool { return r["presence_reason"] == "vanished" })
+	if n := asked(); n != 2 {
+		t.Errorf("the catalog was asked for %d times, want once more", n)
+	}
+}
