@@ -45,6 +45,10 @@ func (b *Bridge) applyCatalog(device gb28181.ID, items []gb28181.CatalogItem, co
 	changed := make([]fleet.Channel, 0, len(changes))
 	for _, change := range changes {
 		changed = append(changed, change.Channel)
+		if change.Previous == change.Channel.Presence {
+			b.shadows.Report(channelThing(device, change.Channel.ID), map[string]any{"presence_reason": orNil(change.Channel.Reason)}, nil)
+			continue
+		}
 		b.reportChannelPresence(device, change.Channel)
 		if change.Previous == fleet.Unknown {
 			continue // its discovery is told by the event catalog, once for all

@@ -29,7 +29,7 @@ type Channel struct {
 	VanishedAt time.Time
 }
 
-// ChannelChange is a change of a channel's presence that its device told.
+// ChannelChange is a change of a channel's presence, or of its reason, that its device told.
 type ChannelChange struct {
 	Channel  Channel
 	Previous Presence
@@ -84,8 +84,8 @@ func (s *session) channelLocked(id gb28181.ID, ch *channel) Channel {
 	return c
 }
 
-// ApplyCatalog takes over what device says of its channels and returns whose presence that
-// changes. complete tells that statuses are all there are: who is missing has vanished.
+// ApplyCatalog takes over what device says of its channels and returns whose presence, or
+// its reason, that changes. complete tells that statuses are all there are: who is missing has vanished.
 func (f *Fleet) ApplyCatalog(device gb28181.ID, statuses []ChannelStatus, complete bool) (changes []ChannelChange) {
 	now := time.Now()
 	sh := f.shardOf(device)
@@ -98,14 +98,14 @@ func (f *Fleet) ApplyCatalog(device gb28181.ID, statuses []ChannelStatus, comple
 	if s.channels == nil {
 		s.channels = make(map[gb28181.ID]*channel, len(statuses))
 	}
-	before := make(map[gb28181.ID]Presence, len(statuses))
+	before := make(map[gb28181.ID]Channel, len(statuses))
 	touch := func(id gb28181.ID) {
 		if _, noted := before[id]; noted {
 			return
 		}
-		before[id] = Unknown
+		before[id] = Channel{}
 		if ch := s.channels[id]; ch != nil {
-			before[id] = s.channelLocked(id, ch).Presence
+			before[id] = s.channelLocked(id, ch)
 		}
 	}
 	listed := make(map[gb28181.ID]bool, len(statuses))
@@ -124,8 +124,8 @@ func (f *Fleet) ApplyCatalog(device gb28181.ID, statuses []ChannelStatus, comple
 	}
 	for id, previous := range before {
 		if ch := s.channels[id]; ch != nil {
-			if c := s.channelLocked(id, ch); c.Presence != previous {
-				changes = append(changes, ChannelChange{Channel: c, Previous: previous})
+			if c := s.channelLocked(id, ch); c.Presence != previous.Presence || c.Reason != previous.Reason {
+				changes = append(changes, ChannelChange{Channel: c, Previous: previous.Presence})
 			}
 		}
 	}
