@@ -58,7 +58,9 @@ func TestAnIncrementAboutAnUnknownChannelHasTheCatalogAskedForOnce(t *testing.T)
 	register(t, d)
 	m.wait(0, "channel", on("gb28181/"+d.ID()+"/"+channelID(1, 2)+"/presence", "online"))
 	asked := func() int {
-		return count(d, func(r *camera.Request) bool { return r.Root == "Query" && r.CmdType == "Catalog" && r.Method == "MESSAGE" })
+		return count(d, func(r *camera.Request) bool {
+			return r.Root == "Query" && r.CmdType == "Catalog" && r.Method == "MESSAGE"
+		})
 	}
 	if n := asked(); n != 1 {
 		t.Fatalf("the catalog was asked for %d times, want once", n)
