@@ -121,6 +121,7 @@ var commandCases = []struct {
 	{name: "config_set", args: `{"picture_mask":{"on":false}}`, says: "<On>0</On>\r\n<SumNum>0</SumNum>\r\n</PictureMask>"},
 	{name: "subscribe", args: `{"kind":"alarm","expires":5}`, onDevice: true, code: 400, says: "expires: 5 is not accepted; use 30 to 86400 seconds, or 0"},
 	{name: "subscribe", args: `{"kind":"weather","expires":60}`, onDevice: true, code: 400, says: "alarm, catalog, position, ptz_position"},
+	{name: "diagnose", onDevice: true, args: `{"of":1}`, code: 400, says: `unknown argument "of"`},
 	{name: "diagnose", code: 404, says: "device's topic"},
 	{name: "play", args: `{}`, code: 501, says: "not available in this version"},
 	{name: "prest", args: `{}`, code: 404, says: "did you mean preset?"},
@@ -218,6 +219,8 @@ func FuzzCommandArguments(f *testing.F) {
 	for _, c := range commandCases {
 		f.Add(c.name, !c.onDevice, []byte(c.args))
 	}
+	f.Add("diagnose", false, []byte(`{}`))
+	f.Add("subscribe", false, []byte(`{"kind":"alarm","expires":600}`))
 	f.Fuzz(func(t *testing.T, name string, onChannel bool, args []byte) {
 		TokenOf(args)
 		cmd, why := ParseCommand(name, onChannel, args)
@@ -228,6 +231,12 @@ func FuzzCommandArguments(f *testing.F) {
 			if why.Message == "" || why.Code < 400 {
 				t.Fatalf("%s %q: refused with %+v", name, args, why)
 			}
+			return
+		}
+		if (cmd.Local != nil) != (cmd.Encode == nil) {
+			t.Fatalf("%s %q: either the bridge answers it or a body is sent: %+v", name, args, cmd)
+		}
+		if cmd.Local != nil {
 			return
 		}
 		m, err := gb28181.Decode(cmd.Encode(17, target, Peer{}))
