@@ -92,6 +92,9 @@ func (b *Bridge) Presence(c fleet.Change) {
 		}
 		b.reconciler.Return(id, false)
 	}
+	if c.Presence == fleet.Offline {
+		b.subscriptions.Gone(c.Device)
+	}
 }
 
 // Save keeps what must survive a restart.

@@ -148,6 +148,25 @@ func (m *Manager) Left(device gb28181.ID) {
 	}
 }
 
+// Gone tells that a device is offline: what was live of it is over, and nothing is remembered.
+// Its return is as Fresh.
+func (m *Manager) Gone(device gb28181.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.devices[device]
+	if e == nil {
+		return
+	}
+	e.away = true
+	e.round++ // what a worker has of it is void
+	m.due.Remove(&e.due)
+	if e.settle != nil {
+		close(e.settle)
+		e.settle = nil
+	}
+	delete(m.devices, device)
+}
+
 // Wish tells that what is wanted of a device may have changed.
 func (m *Manager) Wish(device gb28181.ID) {
 	wanted := m.o.Wanted(device)
@@ -329,7 +348,7 @@ func (m *Manager) finish(e *entry) {
 		now.states[k] = s
 	}
 	// What a return or an end made void is looked at again at once: nothing is told before.
-	news := now != e.told && !again
+	news := now != e.told && !again && m.devices[e.device] == e // not of one that is gone
 	if news {
 		e.told = now
 	}

@@ -177,6 +177,22 @@ func TestSilenceIsAskedAgainWithBackOffAndOnlyWhileTheDeviceIsThere(t *testing.T
 	})
 }
 
+func TestNothingIsRememberedOfADeviceThatIsGoneAndItsReturnIsFresh(t *testing.T) {
+	d, wanted := &device{expires: 3600}, &Wanted{Alarm: time.Hour}
+	run(t, d, wanted, func(m *Manager) {
+		m.Fresh(cam)
+		d.take()
+		m.Gone(cam)
+		if _, states := m.Of(cam); len(m.devices) != 0 || states != nil {
+			t.Errorf("%d devices are remembered", len(m.devices))
+		}
+		time.Sleep(2 * time.Hour)
+		expect(t, "while it is gone", d.take())
+		m.Online(cam)
+		expect(t, "after its return", d.take(), "Alarm 3600 presence")
+	})
+}
+
 func TestASubscriptionThatItsDeviceEndsIsMadeAnewAfterAWhile(t *testing.T) {
 	d, wanted := &device{expires: 3600}, &Wanted{Alarm: time.Hour}
 	run(t, d, wanted, func(m *Manager) {
