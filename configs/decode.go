@@ -50,23 +50,18 @@ func (d *decoder) decode(text []byte, into any) {
 func (d *decoder) syntax(err error) {
 	var at yaml.Error
 	if !errors.As(err, &at) {
-		d.problems = append(d.problems, Problem{File: d.file, Line: 1, Text: "not YAML: " + oneLine(err.Error())})
+		d.problems = append(d.problems, Problem{File: d.file, Line: 1, Text: "not YAML: " + err.Error()})
 		return
 	}
 	line := 1
 	if t := at.GetToken(); t != nil && t.Position != nil {
 		line = t.Position.Line
 	}
-	text := "not YAML: " + oneLine(at.GetMessage()) + "; sections are indented by blanks, text with special characters stands in quotes"
+	text := "not YAML: " + at.GetMessage() + "; sections are indented by blanks, text with special characters stands in quotes"
 	if strings.Contains(at.GetMessage(), "'\t'") {
 		text = "not YAML: a tab indents this line; use blanks"
 	}
 	d.problems = append(d.problems, Problem{File: d.file, Line: line, Text: text})
-}
-
-// oneLine keeps a problem on a line of its own.
-func oneLine(s string) string {
-	return strings.Join(strings.Fields(s), " ")
 }
 
 func (d *decoder) complain(n ast.Node, path, format string, args ...any) {
@@ -243,7 +238,7 @@ func (d *decoder) text(n ast.Node, v reflect.Value, path string) {
 		return
 	}
 	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)); err != nil {
-		d.complain(n, path, "%q cannot be read: %s", s, oneLine(err.Error()))
+		d.complain(n, path, "%q cannot be read: %s", s, err.Error())
 	}
 }
 

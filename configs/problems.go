@@ -15,7 +15,8 @@ type Problem struct {
 	Text string // what is wrong; what is accepted
 }
 
-// String returns the problem as one line: FILE:LINE: key: what is wrong; what is accepted.
+// String returns the problem as one line, whatever the file's own words in it hold:
+// FILE:LINE: key: what is wrong; what is accepted.
 func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.File)
@@ -26,7 +27,7 @@ func (p Problem) String() string {
 		b.WriteString(": " + p.Key)
 	}
 	b.WriteString(": " + p.Text)
-	return b.String()
+	return strings.Join(strings.Fields(b.String()), " ")
 }
 
 // Problems is everything that is wrong with a configuration, in the order of the file.
