@@ -39,3 +39,34 @@ func TestRequestsBeyondTheRateOfAThingAreRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestTheRateHoldsInAnySecondWhereverItBegins(t *testing.T) {
+	edge := time.Unix(1000, 0)
+	r := rate{limit: 4}
+	asked := func(at time.Duration, n int) (passed int) {
+		for range n {
+			if r.refuse("a", edge.Add(at)) == nil {
+				passed++
+			}
+		}
+		return passed
+	}
+	for _, step := range []struct {
+		at        time.Duration
+		ask, want int
+	}{
+		{-100 * time.Millisecond, 3, 3},
+		{100 * time.Millisecond, 4, 1},  // a new second of the clock gives nothing new
+		{899 * time.Millisecond, 1, 0},  // the first three are 999 ms old
+		{900 * time.Millisecond, 5, 3},  // and now a second
+		{1100 * time.Millisecond, 2, 1}, // as is the fourth
+		{10 * time.Second, 9, 4},
+	} {
+		if got := asked(step.at, step.ask); got != step.want {
+			t.Errorf("at %v %d of %d passed, want %d", step.at, got, step.ask, step.want)
+		}
+	}
+	if r.refuse("b", edge.Add(time.Minute)); len(r.passed) != 1 || len(r.counts) != 1 {
+		t.Errorf("%d requests of %d things are remembered a minute later, want the last one alone", len(r.passed), len(r.counts))
+	}
+}
