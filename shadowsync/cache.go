@@ -42,28 +42,89 @@ func decodeTombstone(text []byte) (int64, error) {
 // small fleet keeps it small. A parsed document takes several times its text.
 const cacheBytes = 48 << 20
 
-// cache keeps committed shadows parsed. The writer alone puts, so that no reader can put an
-// older version over a newer one.
+// cache keeps committed shadows parsed, and reads those that it has not, each once however
+// many ask for it at the same time.
 type cache struct {
-	mu      sync.RWMutex // guards all below
+	load func(Key) (*shadow, error) // from the store
+
+	mu      sync.RWMutex // guards all below; never held across I/O
 	shadows map[Key]*shadow
 	size    int
+	flights map[Key]*flight
 }
 
-func newCache() *cache { return &cache{shadows: make(map[Key]*shadow)} }
+// flight is one reading from the store under way, for all who ask meanwhile.
+type flight struct {
+	landed chan struct{} // closed when the rest is set
+	shadow *shadow
+	err    error
+}
 
-func (c *cache) get(k Key) (*shadow, bool) {
+func newCache(load func(Key) (*shadow, error)) *cache {
+	return &cache{load: load, shadows: make(map[Key]*shadow), flights: make(map[Key]*flight)}
+}
+
+// get returns what is committed of k.
+func (c *cache) get(k Key) (*shadow, error) {
 	c.mu.RLock()
-	defer c.mu.RUnlock()
 	s, ok := c.shadows[k]
-	return s, ok
+	c.mu.RUnlock()
+	if ok {
+		return s, nil
+	}
+	f, first := c.join(k)
+	if first {
+		f.shadow, f.err = c.load(k)
+		c.land(k, f)
+	}
+	<-f.landed
+	return f.shadow, f.err
 }
 
-// put keeps s, and lets others go when there are too many: any, for a map has no order, and
-// one that is asked for comes back.
+// join returns the reading of k that is under way, or begins one: first is true then. What
+// came into the cache just now has landed already.
+func (c *cache) join(k Key) (f *flight, first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s, ok := c.shadows[k]; ok {
+		f = &flight{landed: make(chan struct{}), shadow: s}
+		close(f.landed)
+		return f, false
+	}
+	if f = c.flights[k]; f != nil {
+		return f, false
+	}
+	f = &flight{landed: make(chan struct{})}
+	c.flights[k] = f
+	return f, true
+}
+
+// land ends the reading f and keeps what it brought, unless a commit has overtaken it. Names
+// that nothing is stored of are without number: they are not kept.
+func (c *cache) land(k Key, f *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flights[k] == f {
+		delete(c.flights, k)
+		if f.err == nil && (f.shadow.doc != nil || f.shadow.last > 0) {
+			c.keepLocked(k, f.shadow)
+		}
+	}
+	close(f.landed)
+}
+
+// put keeps s, which was committed just now. Who asks from now on does not join a reading
+// that may be older.
 func (c *cache) put(k Key, s *shadow) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	delete(c.flights, k)
+	c.keepLocked(k, s)
+}
+
+// keepLocked keeps s, and lets others go when there are too many: any, for a map has no
+// order, and one that is asked for comes back.
+func (c *cache) keepLocked(k Key, s *shadow) {
 	if old, ok := c.shadows[k]; ok {
 		c.size -= weight(k, old)
 	}

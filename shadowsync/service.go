@@ -86,7 +86,8 @@ func New(cfg Config, st *store.Store, pub Publisher, opts Options) (*Service, er
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, st: st, pub: pub, opts: opts, log: opts.Log, queue: newQueue(), cache: newCache(), rate: rate{limit: cfg.Rate}, asked: make(chan *job, maxAsked)}
+	s := &Service{cfg: cfg, st: st, pub: pub, opts: opts, log: opts.Log, queue: newQueue(), rate: rate{limit: cfg.Rate}, asked: make(chan *job, maxAsked)}
+	s.cache = newCache(s.load)
 	var err error
 	if s.metrics, err = newMetrics(opts.Registerer, s.queue.depth, s.cache.bytes); err != nil {
 		return nil, err
@@ -186,12 +187,9 @@ func (s *Service) Flush(ctx context.Context) error {
 
 // Get returns the document of k as it is stored, or ErrNotFound.
 func (s *Service) Get(k Key) (Document, error) {
-	sh, cached := s.cache.get(k)
-	if !cached {
-		var err error
-		if sh, err = s.load(k); err != nil {
-			return Document{}, err
-		}
+	sh, err := s.cache.get(k)
+	if err != nil {
+		return Document{}, err
 	}
 	if sh.doc == nil {
 		return Document{}, ErrNotFound

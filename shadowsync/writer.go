@@ -255,17 +255,7 @@ func (w *writer) lookup(k Key) (*shadow, error) {
 	if sh, ok := w.pending[k]; ok {
 		return sh, nil
 	}
-	if sh, ok := w.s.cache.get(k); ok {
-		return sh, nil
-	}
-	sh, err := w.s.load(k)
-	if err != nil {
-		return nil, err
-	}
-	if sh.doc != nil || sh.last > 0 { // names that nothing is stored of are without number
-		w.s.cache.put(k, sh)
-	}
-	return sh, nil
+	return w.s.cache.get(k)
 }
 
 // noShadow names the shadow that is not there; the classic one by its thing.
