@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 		"broker", "shadowsync", "shadowsync/store", "configs", "test/camera"},
 	"cmd/gbsim":   {"test/camera", "mapping", "mapping/gb28181"},
 	"test/camera": {"mapping", "mapping/gb28181"},
+	"test/faults": {},
 	"test":        {"test/camera", "mapping/gb28181"},
 }
 
