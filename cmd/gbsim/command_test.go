@@ -125,7 +125,8 @@ func TestNobodyIsAdmittedIsAnError(t *testing.T) {
 
 func TestWrongCommandLineIsAUsageError(t *testing.T) {
 	for _, args := range [][]string{{"--ramp", "fast"}, {"--devices", "0"}, {"--first-id", "1"}, {"--nonsense"}, {"surplus"},
-		{"--server", "http://x"}, {"--loss", "2"}, {"--encoding", "latin1"}, {"--transport", "sctp"}} {
+		{"--server", "http://x"}, {"--loss", "2"}, {"--encoding", "latin1"}, {"--transport", "sctp"},
+		{"--records", "10001"}, {"--cards", "9"}, {"--reboot", "-1s"}} {
 		if _, _, err := execute(t.Context(), args...); !errors.Is(err, errUsage) {
 			t.Errorf("%v: %v, want a usage error", args, err)
 		}

@@ -35,6 +35,12 @@ type Config struct {
 	Retry     time.Duration // wait after a failed registration or a lost connection; 10s
 	Timeout   time.Duration // a request without an answer is lost after this; 11.5s: sends at 0, 0.5, 1.5, 3.5, 7.5
 
+	Records          int           // recordings of each channel, 0…10000; the newest ends when the device begins
+	RecordLength     time.Duration // of each; 1h
+	RecordsPerPacket int           // items in one RecordInfo packet; 4
+	Cards            int           // SD cards, 0…8
+	FormatTime       time.Duration // of formatting one; 3s
+
 	CatalogPerPacket int  // items in one Catalog packet; 4
 	LieSumNum        int  // SumNum that is told instead of the true one; 0: the truth
 	Shuffle          bool // Catalog packets go out in any order
@@ -101,11 +107,18 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Loss < 0 || c.Loss > 1 {
 		complain("loss %v: a share between 0 and 1 is wanted", c.Loss)
 	}
+	if c.Records < 0 || c.Records > recordsMost {
+		complain("records %d: 0 to %d of each channel are wanted", c.Records, recordsMost)
+	}
+	if c.Cards < 0 || c.Cards > cardsMost {
+		complain("cards %d: 0 to %d are wanted", c.Cards, cardsMost)
+	}
 	for _, v := range []struct {
 		name string
 		is   time.Duration
 	}{{"keepalive", c.Keepalive}, {"expires", c.Expires}, {"retry", c.Retry}, {"timeout", c.Timeout},
-		{"answer delay", c.AnswerDelay}, {"response delay", c.ResponseDelay}, {"reboot", c.Reboot}} {
+		{"answer delay", c.AnswerDelay}, {"response delay", c.ResponseDelay}, {"reboot", c.Reboot},
+		{"record length", c.RecordLength}, {"format time", c.FormatTime}} {
 		if v.is < 0 {
 			complain("%s %v is negative; use 0 for the default or a duration such as 60s", v.name, v.is)
 		}
@@ -117,6 +130,9 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.Expires, time.Hour)
 	orDefault(&c.Retry, 10*time.Second)
 	orDefault(&c.Timeout, 11500*time.Millisecond)
+	orDefault(&c.RecordLength, time.Hour)
+	orDefault(&c.RecordsPerPacket, 4)
+	orDefault(&c.FormatTime, 3*time.Second)
 	orDefault(&c.CatalogPerPacket, 4)
 	orDefault(&c.Reboot, 2*time.Second)
 	if c.Log == nil {

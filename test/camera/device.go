@@ -26,6 +26,7 @@ type Device struct {
 	clock *clock
 	hub   *hub   // shared sockets of a fleet; nil: one of its own
 	stats *Stats // nil counts nothing
+	born  time.Time
 
 	silence   atomic.Bool // dead: neither sends nor hears
 	answering atomic.Bool
@@ -75,7 +76,7 @@ func New(cfg Config) (*Device, error) {
 
 // newDevice makes a device of a configuration that has been checked.
 func newDevice(cfg Config) *Device {
-	d := &Device{cfg: cfg, beatEvery: cfg.Keepalive, misses: 3}
+	d := &Device{cfg: cfg, born: time.Now(), beatEvery: cfg.Keepalive, misses: 3}
 	d.silence.Store(cfg.Silent)
 	d.answering.Store(true)
 	d.regCall, d.regTag = token()+"@"+cfg.Domain, token()
