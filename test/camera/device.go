@@ -30,8 +30,9 @@ type Device struct {
 
 	silence   atomic.Bool // dead: neither sends nor hears
 	answering atomic.Bool
-	buffer    int  // bytes of a datagram it can read
-	record    bool // keeps Received
+	signed    atomic.Int64 // LastSign, as Unix nanoseconds
+	buffer    int          // bytes of a datagram it can read
+	record    bool         // keeps Received
 
 	wg   sync.WaitGroup // readers, reconnections and an own clock
 	stop context.CancelFunc
@@ -266,6 +267,15 @@ func (d *Device) Local() netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return d.link.local
+}
+
+// LastSign returns when the device sent the last request that was answered with 200: its
+// last sign of life to the platform. The zero time: there was none.
+func (d *Device) LastSign() time.Time {
+	if at := d.signed.Load(); at > 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
 }
 
 // SetSilent makes the device dead (it sends nothing and hears nothing) or alive again.

@@ -160,6 +160,9 @@ func (d *Device) answered(m *message) {
 		d.mu.Unlock()
 		d.clock.stop(t.timer)
 		rtt := time.Since(t.began)
+		if m.code == 200 {
+			d.signed.Store(t.began.UnixNano())
+		}
 		d.stats.answered(t.kind, m.code, rtt)
 		t.done(reply{message: m, rtt: rtt})
 		return
