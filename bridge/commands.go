@@ -166,9 +166,18 @@ func (b *Bridge) ask(ctx context.Context, device gb28181.ID, name string) (comma
 }
 
 // bringUpToDate asks a device that returned what the configuration names. The first
-// question that is not answered ends it: all are asked again after a while.
+// question that is not answered ends it: all are asked again after a while. Its quirks count
+// from the answer on that tells its model.
 func (b *Bridge) bringUpToDate(ctx context.Context, device gb28181.ID) error {
-	for _, name := range b.cfg.OnRegister {
+	for i := 0; ; i++ {
+		questions := b.cfg.OnRegister
+		if own := b.quirks.Of(device).OnRegister; own != nil {
+			questions = own
+		}
+		if i >= len(questions) {
+			return nil
+		}
+		name := questions[i]
 		if err := b.recovery.limit.Wait(ctx); err != nil {
 			return err
 		}
@@ -177,7 +186,6 @@ func (b *Bridge) bringUpToDate(ctx context.Context, device gb28181.ID) error {
 			return err
 		}
 	}
-	return nil
 }
 
 // confirmAlarm sends the platform's Response to an alarm. A camera that misses it repeats

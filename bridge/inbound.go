@@ -26,6 +26,7 @@ var notifications = map[string]string{
 // event.
 func (b *Bridge) Message(in *fleet.Inbound) {
 	m := in.Message
+	m.Zone = b.quirks.Of(in.Device).Location()
 	if in.Err != nil {
 		if m.Root == "Response" && (m.CmdType == "RecordInfo" || m.CmdType == "Catalog") {
 			// Hikvision breaks its list of recordings off over long spans (wvp #291): the items
@@ -73,6 +74,7 @@ func (b *Bridge) learn(device gb28181.ID, m *gb28181.Message) {
 	case *gb28181.DeviceInfo:
 		if key.Name == "" {
 			b.shadows.Report(key, map[string]any{"info": mapping.InfoPatch(body)}, nil)
+			b.identified(device, body)
 		}
 	case *gb28181.DeviceStatus:
 		patch := mapping.StatusPatch(m, body)

@@ -17,6 +17,7 @@ func (b *Bridge) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.restoreModels(records)
 	b.fleet.Restore(records, time.Now())
 	for device, list := range channels {
 		b.fleet.RestoreChannels(device, list)
