@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -65,8 +66,9 @@ func (d *Device) respondAll(packets []string) {
 }
 
 func (d *Device) answerCatalog(r *Request) {
-	items := make([]string, len(d.cfg.Channels))
-	for i, c := range d.cfg.Channels {
+	channels := d.channels()
+	items := make([]string, len(channels))
+	for i, c := range channels {
 		items[i] = d.item(c)
 	}
 	d.respondAll(d.pages(r, "DeviceList", items, d.cfg.CatalogPerPacket))
@@ -102,6 +104,16 @@ func (d *Device) item(c Channel) string {
 	if len(c.ID) <= 8 { // a region has a name and no more [GB28181-2022 J]
 		return "<Item>\r\n" + tag("DeviceID", c.ID) + tag("Name", c.Name) + "</Item>\r\n"
 	}
+	civil, parent, parental := cmp.Or(c.CivilCode, c.ID[:6]), cmp.Or(c.Parent, d.cfg.ID), "0"
+	if c.Parental {
+		parental = "1"
+	}
+	switch c.kind() {
+	case "215": // a business group: its parent is a system
+		return group("Item", tag("DeviceID", c.ID)+tag("Name", c.Name)+tag("CivilCode", civil)+tag("ParentID", parent))
+	case "216": // a virtual organisation: it has a parent only where that is another one
+		return group("Item", tag("DeviceID", c.ID)+tag("Name", c.Name)+tag("ParentID", c.Parent)+tag("BusinessGroupID", c.BusinessGroup))
+	}
 	var place, kind string
 	if c.Longitude != 0 || c.Latitude != 0 {
 		place = tag("Longitude", decimal(c.Longitude)) + tag("Latitude", decimal(c.Latitude))
@@ -110,9 +122,9 @@ func (d *Device) item(c Channel) string {
 		kind = "<Info>\r\n" + tag("PTZType", strconv.Itoa(c.PTZType)) + "</Info>\r\n"
 	}
 	return "<Item>\r\n" + tag("DeviceID", c.ID) + tag("Name", c.Name) + tag("Manufacturer", d.cfg.Manufacturer) +
-		tag("Model", d.cfg.Model) + tag("Owner", "Owner") + tag("CivilCode", c.ID[:6]) + tag("Address", "Address") +
-		tag("Parental", "0") + tag("ParentID", d.cfg.ID) + tag("SafetyWay", "0") + tag("RegisterWay", "1") +
-		tag("Secrecy", "0") + tag("Status", c.Status) + place + kind + "</Item>\r\n"
+		tag("Model", d.cfg.Model) + tag("Owner", "Owner") + tag("CivilCode", civil) + tag("Address", "Address") +
+		tag("Parental", parental) + tag("ParentID", parent) + tag("SafetyWay", "0") + tag("RegisterWay", "1") +
+		tag("Secrecy", "0") + tag("Status", c.Status) + tag("BusinessGroupID", c.BusinessGroup) + place + kind + "</Item>\r\n"
 }
 
 func (d *Device) answerInfo(r *Request) {
@@ -120,7 +132,7 @@ func (d *Device) answerInfo(r *Request) {
 	firmware := d.cfg.Firmware // an upgrade may be writing it
 	d.mu.Unlock()
 	d.respond(r, tag("DeviceName", d.name()), tag("Result", "OK"), tag("Manufacturer", d.cfg.Manufacturer),
-		tag("Model", d.cfg.Model), tag("Firmware", firmware), tag("Channel", strconv.Itoa(len(d.cfg.Channels))))
+		tag("Model", d.cfg.Model), tag("Firmware", firmware), tag("Channel", strconv.Itoa(len(d.channels()))))
 }
 
 // answerAlarm agrees: alarms are told as they come, asked for or not [GB28181-2016 A.2.4].
@@ -139,13 +151,13 @@ func (d *Device) answerStatus(r *Request) {
 		duty = "ONDUTY"
 	}
 	online := "ONLINE"
-	for _, c := range d.cfg.Channels {
+	for _, c := range d.channels() {
 		if c.ID == r.DeviceID && c.Status != "ON" {
 			online = "OFFLINE"
 		}
 	}
 	d.respond(r, tag("Result", "OK"), tag("Online", online), tag("Status", "OK"), tag("Encode", "ON"), tag("Record", record),
-		tag("DeviceTime", time.Now().In(beijing).Format(localTime)),
+		tag("DeviceTime", clockTime(time.Now())),
 		"<Alarmstatus Num=\"1\">\r\n<Item>\r\n", tag("DeviceID", r.DeviceID), tag("DutyStatus", duty), "</Item>\r\n</Alarmstatus>\r\n")
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/simplifiedchinese"
@@ -164,6 +165,18 @@ func (e *element) write() string {
 	}
 	return group(e.name, inner...)
 }
+
+// beijing is the zone of all times in bodies [GB28181-2022 9.10].
+var beijing = time.FixedZone("UTC+8", 8*3600)
+
+// localTime is how bodies write a time, UTC+8 without a zone.
+const localTime = "2006-01-02T15:04:05"
+
+// clockTime writes a time so.
+func clockTime(t time.Time) string { return t.In(beijing).Format(localTime) }
+
+// decimal writes a number with as many digits as it has.
+func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // frame returns a whole body: root, CmdType, SN, DeviceID and the rest [GB28181-2022 A.2].
 func frame(root, cmd, sn, id string, rest ...string) string {

@@ -53,6 +53,10 @@ type Config struct {
 	Silent        bool          // begins as SetSilent(true)
 	Stubborn      bool          // does not register again when its keepalive is refused
 
+	RefuseSubscribe  map[string]int              // CmdType of a SUBSCRIBE's Query -> the SIP code that refuses it (403, 405, 489 …)
+	SubscriptionMost time.Duration               // the longest Expires that is granted; 0: what is asked for
+	Places           func(now time.Time) []Place // where the device and its channels are; nil: the device goes round a circle
+
 	Unknown   Unknown                  // what an unknown CmdType gets
 	Refuse    func(cmd string) bool    // true: this CmdType, or Control element (GuardCmd …), gets Result ERROR
 	OnRequest func(r *Request) bool    // sees every new request first; true: it is dealt with, answered or not. Must not wait for the device
@@ -69,6 +73,23 @@ type Channel struct {
 	PTZType   int    // 1 dome … 7 [GB28181-2022 A.2.1.9]; 0: left out
 	Longitude float64
 	Latitude  float64
+
+	Parent        string // ParentID: one or more IDs joined by "/"; the device when empty
+	Parental      bool   // it has children
+	CivilCode     string // the first six digits of the ID when empty
+	BusinessGroup string // BusinessGroupID, of a virtual organisation or what is in one
+}
+
+// camera reports whether c is more than a node of the tree: neither a region nor a system, a
+// business group (215) or a virtual organisation (216) [GB28181-2022 Annex J].
+func (c Channel) camera() bool { return len(c.ID) == 20 && c.ID[10] != '2' }
+
+// kind is the type code of c's ID, "" where it has none [GB28181-2022 E.1].
+func (c Channel) kind() string {
+	if len(c.ID) != 20 {
+		return ""
+	}
+	return c.ID[10:13]
 }
 
 // Unknown is how a device meets a CmdType that it does not know.
@@ -118,7 +139,7 @@ func (c Config) withDefaults() (Config, error) {
 		is   time.Duration
 	}{{"keepalive", c.Keepalive}, {"expires", c.Expires}, {"retry", c.Retry}, {"timeout", c.Timeout},
 		{"answer delay", c.AnswerDelay}, {"response delay", c.ResponseDelay}, {"reboot", c.Reboot},
-		{"record length", c.RecordLength}, {"format time", c.FormatTime}} {
+		{"record length", c.RecordLength}, {"format time", c.FormatTime}, {"longest subscription", c.SubscriptionMost}} {
 		if v.is < 0 {
 			complain("%s %v is negative; use 0 for the default or a duration such as 60s", v.name, v.is)
 		}
@@ -135,6 +156,14 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.FormatTime, 3*time.Second)
 	orDefault(&c.CatalogPerPacket, 4)
 	orDefault(&c.Reboot, 2*time.Second)
+	for cmd, code := range c.RefuseSubscribe {
+		if !slices.Contains(subscriptionKinds, cmd) || code < 300 || code > 699 {
+			complain("refused subscription %q with %d: one of %q and a code of 300 to 699 are wanted", cmd, code, subscriptionKinds)
+		}
+	}
+	if c.CatalogPerPacket < 0 {
+		complain("%d channels in a Catalog packet; 1 or more are wanted", c.CatalogPerPacket)
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

@@ -177,6 +177,7 @@ func (d *Device) reboot() {
 func (d *Device) wake(l *link) {
 	d.mu.Lock()
 	d.rebooting, d.challenge, d.recent = false, nil, nil
+	d.forgetLocked()
 	d.regCall, d.regTag, d.regSeq = token()+"@"+d.cfg.Domain, token(), 0
 	closed := d.closed
 	d.mu.Unlock()

@@ -4,7 +4,7 @@
 // witness of what the platform says.
 //
 //	platform ──▶ link ──▶ Device.receive ──▶ serve ──▶ Query: answers │ Control: state
-//	platform ◀── link ◀── transactions ◀── Register, Keepalive, Alarm, Responses
+//	platform ◀── link ◀── transactions ◀── Register, Keepalive, Alarm, Responses, NOTIFYs of subscriptions
 //	                          ▲ clock: retransmission, keepalive, refresh; one for a whole fleet
 package camera
 
@@ -58,6 +58,8 @@ type Device struct {
 	beat         *entry
 	beatEvery    time.Duration
 	misses       int
+	faulty       []string
+	subs         map[string]*subscription                // the live ones, by CmdType
 	firstBeat    func(every time.Duration) time.Duration // of a fleet: spreads the first keepalive
 
 	state   state
@@ -128,6 +130,7 @@ func (d *Device) Close() {
 	l, open := d.link, d.pending
 	d.link, d.pending, d.closed, d.registered = nil, nil, true, false
 	refresh, beat := d.refresh, d.beat
+	d.forgetLocked()
 	d.mu.Unlock()
 	if d.stop != nil {
 		d.stop()

@@ -21,6 +21,8 @@ type FleetConfig struct {
 	Ramp     float64       // devices that begin in a second; 0: all at once
 	Duration time.Duration // from the start; 0: until the context ends
 	Alarms   float64       // per minute and device
+	Events   float64       // of the catalogue, per minute and device: a channel goes off or comes on
+	Position time.Duration // between two positions that a device tells by itself; 0: it tells them where they are subscribed to
 	Die      float64       // share of the devices that fall silent for good, each at some moment of Duration, or of 5 minutes
 	Sockets  int           // UDP sockets that they share; 0: one each, beyond 4,000 devices 500 for all; -1: always one each
 }
@@ -67,8 +69,9 @@ func NewFleet(cfg FleetConfig) (*Fleet, error) {
 	if cfg.Devices < 1 || cfg.Channels < 0 || cfg.Channels > 10000 {
 		bad = append(bad, fmt.Errorf("%d devices with %d channels: 1 device or more, with 0 to 10000 channels, are wanted", cfg.Devices, cfg.Channels))
 	}
-	if cfg.Ramp < 0 || cfg.Alarms < 0 || cfg.Duration < 0 {
-		bad = append(bad, fmt.Errorf("ramp %v, alarms %v, duration %v: none may be negative", cfg.Ramp, cfg.Alarms, cfg.Duration))
+	if cfg.Ramp < 0 || cfg.Alarms < 0 || cfg.Events < 0 || cfg.Position < 0 || cfg.Duration < 0 {
+		bad = append(bad, fmt.Errorf("ramp %v, alarms %v, catalogue events %v, positions %v, duration %v: none may be negative",
+			cfg.Ramp, cfg.Alarms, cfg.Events, cfg.Position, cfg.Duration))
 	}
 	if cfg.Die < 0 || cfg.Die > 1 {
 		bad = append(bad, fmt.Errorf("die %v: a share between 0 and 1 is wanted", cfg.Die))

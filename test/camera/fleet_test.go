@@ -90,6 +90,38 @@ func TestSharedSocketsTellDevicesApart(t *testing.T) {
 	}
 }
 
+func TestFleetTellsPositionsAndCatalogueEvents(t *testing.T) {
+	p := newPlatform(t)
+	f := fleetFor(t, p, FleetConfig{Devices: 2, Channels: 2, Sockets: 1, Events: 600, Position: 100 * time.Millisecond})
+	ctx, stop := context.WithCancel(t.Context())
+	end := make(chan error, 1)
+	go func() { end <- f.Run(ctx) }()
+	from := 0
+	for range 4 {
+		_, at := p.await(from, isMethod("REGISTER"))
+		from = at + 1
+	}
+	if m, _ := p.await(from, isCmd("MobilePosition")); m.method != "MESSAGE" {
+		t.Errorf("a position that nobody subscribed to comes as %s", m.method)
+	}
+	var subscribed int
+	for _, d := range f.Devices() {
+		m := p.ask("SUBSCRIBE", d.ID(), mansRequest("Query", "Catalog", d.ID(), ""), "Event: Catalog", "Expires: 600")
+		subscribed += m.code
+	}
+	if subscribed != 400 {
+		t.Fatalf("the answers make %d, want two of 200", subscribed)
+	}
+	m, _ := p.await(from, func(m *message) bool { return m.method == "NOTIFY" && m.body != "" })
+	if e := bodyOf(m); e.child("CmdType") != "Catalog" || e.find("DeviceList").children[0].child("Event") == "" {
+		t.Errorf("notified %+v", e)
+	}
+	stop()
+	if err := <-end; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDeadDevicesDoNotUnregister(t *testing.T) {
 	p := newPlatform(t)
 	f := fleetFor(t, p, FleetConfig{Devices: 5, Die: 1, Duration: 300 * time.Millisecond})

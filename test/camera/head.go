@@ -235,11 +235,15 @@ func (d *Device) answerHome(r *Request) {
 }
 
 func (d *Device) answerPosition(r *Request) {
-	t := d.Channel(r.DeviceID)
+	d.respond(r, d.Channel(r.DeviceID).view()...)
+}
+
+// view writes where a camera looks.
+func (t Target) view() []string {
 	two := func(v float64) string { return fixed(v, 2) }
-	d.respond(r, tag("Pan", two(t.Pan)), tag("Tilt", two(t.Tilt)), tag("Zoom", two(t.Zoom)),
+	return []string{tag("Pan", two(t.Pan)), tag("Tilt", two(t.Tilt)), tag("Zoom", two(t.Zoom)),
 		tag("HorizontalFieldAngle", two(horizontalView/t.Zoom)), tag("VerticalFieldAngle", two(verticalView/t.Zoom)),
-		tag("MaxViewDistance", decimal(viewDistance)))
+		tag("MaxViewDistance", decimal(viewDistance))}
 }
 
 func (d *Device) answerTracks(r *Request) {

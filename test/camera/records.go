@@ -10,9 +10,6 @@ import (
 // [GB28181-2022 Annex M].
 const recordsMost = 10000
 
-// localTime is how bodies write a time, UTC+8 without a zone.
-const localTime = "2006-01-02T15:04:05"
-
 // recording is one file of a channel.
 type recording struct {
 	begin, end time.Time
@@ -56,7 +53,7 @@ func (d *Device) answerRecords(r *Request) {
 	for _, f := range d.recordings(from, to, kind) {
 		items = append(items, group("Item", tag("DeviceID", r.DeviceID), tag("Name", name),
 			tag("FilePath", fmt.Sprintf("%d_%d", f.begin.Unix(), f.end.Unix())), tag("Address", "Address"),
-			tag("StartTime", f.begin.In(beijing).Format(localTime)), tag("EndTime", f.end.In(beijing).Format(localTime)),
+			tag("StartTime", clockTime(f.begin)), tag("EndTime", clockTime(f.end)),
 			tag("Secrecy", "0"), tag("Type", f.kind), tag("RecorderID", d.cfg.ID),
 			tag("FileSize", strconv.Itoa(int(f.end.Sub(f.begin).Seconds())*recordBytes))))
 	}
@@ -73,7 +70,7 @@ func readTime(text string) (time.Time, error) {
 
 // nameOf is the name of a channel, or the device's.
 func (d *Device) nameOf(id string) string {
-	for _, c := range d.cfg.Channels {
+	for _, c := range d.channels() {
 		if c.ID == id {
 			return c.Name
 		}

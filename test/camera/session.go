@@ -3,7 +3,6 @@ package camera
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -49,9 +48,9 @@ func applySnapshot(d *Device, r *Request, e *element, t *Target) error {
 		var files []string
 		for i := range pictures {
 			at := began.Add(time.Duration(i*interval) * time.Second).In(beijing)
-			files = append(files, tag("SnapShotFileID", fmt.Sprintf("%s02%s%03d%02d", target, at.Format("20060102150405"), at.Nanosecond()/1e6, i+1)))
+			files = append(files, fmt.Sprintf("%s02%s%03d%02d", target, at.Format("20060102150405"), at.Nanosecond()/1e6, i+1))
 		}
-		d.tell("UploadSnapShotFinished", target, tag("SessionID", session), group("SnapShotList", files...))
+		d.tell(nil, "UploadSnapShotFinished", target, snapshots(session, files)...)
 	})
 	return nil
 }
@@ -124,16 +123,5 @@ func (d *Device) upgraded() {
 	}
 	d.state.upgrade = nil
 	d.mu.Unlock()
-	result := "OK"
-	if u.reason != "" {
-		result = "ERROR"
-	}
-	d.tell("DeviceUpgradeResult", d.cfg.ID, tag("SessionID", u.session), tag("UpgradeResult", result),
-		tag("Firmware", firmware), tag("UpgradeFailedReason", u.reason))
-}
-
-// tell sends a Notify that nobody waits for.
-func (d *Device) tell(cmdType, subject string, rest ...string) {
-	body := frame("Notify", cmdType, strconv.Itoa(d.NextSN()), subject, rest...)
-	d.begin(outgoing{method: "MESSAGE", kind: KindMessage, body: encodeBody(body, d.cfg.Encoding)}, func(reply) {})
+	d.tell(nil, "DeviceUpgradeResult", d.cfg.ID, upgradeResult(u.session, firmware, u.reason)...)
 }

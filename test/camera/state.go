@@ -95,7 +95,7 @@ const (
 // state is the live form of State. The device's mutex guards it.
 type state struct {
 	own     string
-	known   map[string]bool
+	known   map[string]bool // what requests may be about: the device, and all that its catalogue ever had
 	targets map[string]*Target
 	configs map[string]map[string]*element // by target and ConfigType: what DeviceConfig has set
 	cards   []card
@@ -114,9 +114,6 @@ func (s *state) init(cfg Config) {
 	}
 	s.cards = newCards(cfg.Cards)
 }
-
-// knows reports whether id is the device or one of its channels; it never changes.
-func (s *state) knows(id string) bool { return s.known[id] }
 
 // target returns the state of id, brought up to now.
 func (s *state) target(id string) *Target {

@@ -17,13 +17,16 @@ const (
 	KindKeepalive
 	KindAlarm
 	KindResponse // to a Query or a Control
-	KindMessage  // any other
+	KindCatalog  // a change of the catalogue
+	KindPosition
+	KindNotify  // any other NOTIFY
+	KindMessage // any other
 	kinds
 )
 
 // String returns the kind's name in a summary.
 func (k Kind) String() string {
-	return [kinds]string{"register", "unregister", "keepalive", "alarm", "response", "message"}[k]
+	return [kinds]string{"register", "unregister", "keepalive", "alarm", "response", "catalog", "position", "notify", "message"}[k]
 }
 
 // Stats counts what devices send and hear. The zero value is ready, a nil one counts
@@ -123,5 +126,5 @@ func (s *Stats) Requests() uint64 { return s.requests.Load() }
 
 // Kinds returns all kinds in the order of a summary.
 func Kinds() []Kind {
-	return []Kind{KindRegister, KindKeepalive, KindAlarm, KindResponse, KindMessage, KindUnregister}
+	return []Kind{KindRegister, KindKeepalive, KindAlarm, KindCatalog, KindPosition, KindNotify, KindResponse, KindMessage, KindUnregister}
 }

@@ -42,11 +42,7 @@ func (f *Fleet) Alarm() bool {
 	if d == nil {
 		return false
 	}
-	a := Alarm{Method: 5, Type: 2, Priority: 1 + rand.IntN(4), Description: "motion"}
-	if n := len(d.cfg.Channels); n > 0 {
-		a.Channel = d.cfg.Channels[rand.IntN(n)].ID
-	}
-	d.alarm(a, nil)
+	raise(d)
 	return true
 }
 
@@ -67,7 +63,8 @@ const (
 	dialers  = 64                    // devices that connect at once
 )
 
-// live keeps as many devices alive as are wanted, and raises their alarms, until ctx ends.
+// live keeps as many devices alive as are wanted, and has happen to them what is to happen,
+// until ctx ends.
 // It fails when all have tried to begin and none could.
 func (f *Fleet) live(ctx context.Context) error {
 	var starts sync.WaitGroup
@@ -75,7 +72,8 @@ func (f *Fleet) live(ctx context.Context) error {
 	slots := make(chan struct{}, dialers)
 	tick := time.NewTicker(steering)
 	defer tick.Stop()
-	var starting, alarming Pace
+	var starting Pace
+	var happenings happenings
 	starting.owed = 1
 	living, begun, now := 0, 0, time.Now() // begun: have lived, and may again
 	for {
@@ -109,9 +107,7 @@ func (f *Fleet) live(ctx context.Context) error {
 		if first := f.firstFailure.Load(); first != nil && int(f.failed.Load()) == len(f.devices) {
 			return fmt.Errorf("none of %d devices could begin: %w", len(f.devices), *first)
 		}
-		for range alarming.Due(now, f.cfg.Alarms/60*float64(wanted)) {
-			f.Alarm()
-		}
+		f.happen(&happenings, now, float64(wanted))
 		select {
 		case <-ctx.Done():
 			return nil
