@@ -61,6 +61,7 @@ type Bridge struct {
 	frequent      *throttle
 	refreshes     *throttle
 	quirks        *quirk.Table
+	twins         *twins
 	upstreams     upstreams
 	subscriptions *subscribe.Manager
 	overrides     *overrides
@@ -111,7 +112,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Addresses
 // build makes the rooms and ties them together; nothing runs yet.
 func (b *Bridge) build() (err error) {
 	b.registrations = &registrations{store: b.store, log: b.log}
-	b.quirks = quirk.New(b.cfg.Quirks)
+	b.quirks, b.twins = quirk.New(b.cfg.Quirks), newTwins()
 	b.info = newInfo(func() { b.broker.Publish(b.infoMessage()) })
 	b.frequent, b.refreshes = newThrottle(shadowInterval), newThrottle(refreshInterval)
 	b.recovery = newRecovery(b.cfg.RecoveryRate, b.bringUpToDate)

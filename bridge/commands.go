@@ -188,10 +188,10 @@ func (b *Bridge) bringUpToDate(ctx context.Context, device gb28181.ID) error {
 	}
 }
 
-// confirmAlarm sends the platform's Response to an alarm. A camera that misses it repeats
-// the alarm, so it is sent once.
-func (b *Bridge) confirmAlarm(device gb28181.ID, sn int64, subject string) {
-	b.commands.Start(device, subject, mapping.AlarmConfirmation(int(sn)), func(_ command.Result, why *mapping.Error) {
+// confirmAlarm sends the platform's Response to an alarm, whose To is the device that sent it
+// [GB28181-2022 A.1]. A camera that misses it repeats the alarm, so it is sent once.
+func (b *Bridge) confirmAlarm(device gb28181.ID, m *gb28181.Message) {
+	b.commands.Start(device, device.String(), mapping.AlarmConfirmation(int(m.SN), m.DeviceID), func(_ command.Result, why *mapping.Error) {
 		if why != nil {
 			b.log.Debug("alarm not confirmed", "device", device, "err", why)
 		}

@@ -102,6 +102,7 @@ func (b *Bridge) janitor(ctx context.Context) error {
 			b.forgetVanished(now)
 			b.lockout.Sweep(now)
 			b.frequent.sweep(now)
+			b.twins.sweep(now)
 			b.refreshes.sweep(now)
 		}
 	}

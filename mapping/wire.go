@@ -102,13 +102,13 @@ func buildAlarmReset(a *arguments, c *Command, _ bool) {
 	c.Reported = map[string]any{"guard_alarm": false}
 }
 
-// AlarmConfirmation is the platform's Response to a device's alarm, with the alarm's own SN
-// [GB28181-2022 9.4].
-func AlarmConfirmation(sn int) *Command {
+// AlarmConfirmation is the platform's Response to a device's alarm, with the alarm's own SN and
+// subject, which may be a channel or an alarm input [GB28181-2022 9.4].
+func AlarmConfirmation(sn int, subject string) *Command {
 	return &Command{
 		Name: "alarm_confirmation", CmdType: "Alarm", Answer: AnswerNone, Timeout: defaultTimeout,
-		Encode: func(_ int, target string, p Peer) []byte {
-			return gb28181.AlarmResponse{DeviceID: target}.Encode(sn, p.Encoding)
+		Encode: func(_ int, _ string, p Peer) []byte {
+			return gb28181.AlarmResponse{DeviceID: subject}.Encode(sn, p.Encoding)
 		},
 	}
 }
