@@ -3,7 +3,6 @@ package mapping
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
@@ -26,12 +25,11 @@ func Fields(m *gb28181.Message) map[string]any {
 		return out
 	}
 	out := make(map[string]any)
-	r := reader{zone: m.Zone}
 	for _, c := range m.Tree.Children {
 		switch strings.ToLower(c.Name) {
 		case "cmdtype", "sn", "deviceid":
 		default:
-			r.put(out, c)
+			put(out, c)
 		}
 	}
 	nameCodes(out)
@@ -84,22 +82,17 @@ func add(out map[string]any, key string, v any) {
 	}
 }
 
-// reader renders known elements.
-type reader struct {
-	zone *time.Location // of times that name none; nil: UTC+8
-}
-
 // put adds one known or unknown element to out.
-func (r reader) put(out map[string]any, e *gb28181.Element) {
+func put(out map[string]any, e *gb28181.Element) {
 	tag := strings.ToLower(e.Name)
 	if raised[tag] && len(e.Children) > 0 {
 		for _, c := range e.Children {
-			r.put(out, c)
+			put(out, c)
 		}
 		return
 	}
 	if name, isList := lists[tag]; isList {
-		if items := r.itemsIn(e); len(items) > 0 {
+		if items := itemsIn(e); len(items) > 0 {
 			out[name] = items
 		}
 		return
@@ -121,7 +114,7 @@ func (r reader) put(out map[string]any, e *gb28181.Element) {
 		name = tag
 	}
 	if len(e.Children) > 0 {
-		inner := r.objectOf(e)
+		inner := objectOf(e)
 		if repeated[tag] {
 			list, _ := out[name].([]any)
 			out[name] = append(list, inner)
@@ -130,30 +123,30 @@ func (r reader) put(out map[string]any, e *gb28181.Element) {
 		}
 		return
 	}
-	r.putValue(out, name, known.kind, e.Text)
+	putValue(out, name, known.kind, e.Text)
 }
 
 // objectOf renders the children of an element.
-func (r reader) objectOf(e *gb28181.Element) map[string]any {
+func objectOf(e *gb28181.Element) map[string]any {
 	out := make(map[string]any)
 	for _, c := range e.Children {
 		if strings.EqualFold(c.Name, "Item") {
 			list, _ := out["items"].([]any)
-			out["items"] = append(list, r.objectOf(c))
+			out["items"] = append(list, objectOf(c))
 			continue
 		}
-		r.put(out, c)
+		put(out, c)
 	}
 	nameCodes(out)
 	return out
 }
 
 // itemsIn renders the elements of a list: objects, or their texts where they have no children.
-func (r reader) itemsIn(e *gb28181.Element) []any {
+func itemsIn(e *gb28181.Element) []any {
 	items := make([]any, 0, len(e.Children))
 	for _, c := range e.Children {
 		if len(c.Children) > 0 {
-			items = append(items, r.objectOf(c))
+			items = append(items, objectOf(c))
 		} else if c.Text != "" {
 			items = append(items, c.Text)
 		}
@@ -162,7 +155,7 @@ func (r reader) itemsIn(e *gb28181.Element) []any {
 }
 
 // putValue sets name to text as its kind has it; what is not of its kind is left out.
-func (r reader) putValue(out map[string]any, name string, kind fieldKind, s string) {
+func putValue(out map[string]any, name string, kind fieldKind, s string) {
 	if _, there := out[name]; there || s == "" || strings.EqualFold(s, "null") && kind != textual {
 		return
 	}
@@ -186,7 +179,7 @@ func (r reader) putValue(out map[string]any, name string, kind fieldKind, s stri
 			out[name+"_text"] = s
 		}
 	case moment:
-		if t, ok := gb28181.ParseTimeIn(s, r.zone); ok {
+		if t, ok := gb28181.ParseTime(s); ok {
 			out[name] = t.UnixMilli()
 		} else {
 			out[name+"_text"] = s

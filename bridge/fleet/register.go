@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"hash/maphash"
 	"net/netip"
 	"strings"
@@ -83,12 +82,8 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 		}
 	}
 	before := *nonce
-	q := f.quirks.Of(id)
 	challenge := func(stale, plain bool) sip.Answer {
-		return sip.Answer{Code: 401, Challenges: f.auth.Challenges(id.String(), sip.Offer{
-			GB3: cmp.Or(q.GBVersion, version) >= "3", Algorithms: q.Digest.Algorithms,
-			Stale: stale, Plain: plain || q.Digest.NoQop,
-		})}
+		return sip.Answer{Code: 401, Challenges: f.auth.Challenges(id.String(), version >= "3", stale, plain)}
 	}
 	switch f.auth.Verify(r, id.String(), password, nonce, wall) {
 	case sip.OK:
@@ -115,7 +110,7 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 	}
 	if r.ContactStar || r.Expires == 0 {
 		f.unregisterLocked(sh, s, wall)
-		return sip.Answer{Code: 200, NoDate: q.Clock.NoDate}
+		return sip.Answer{Code: 200}
 	}
 	leave, after := f.admitLocked(s, r, wall)
 	if after > 0 {
@@ -138,7 +133,7 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 	s.plain = plain
 	granted := f.registerLocked(sh, s, r, version, wall)
 	sh.facts = append(sh.facts, leave) // what is to be done about it is done
-	return sip.Answer{Code: 200, Expires: granted, NoDate: q.Clock.NoDate}
+	return sip.Answer{Code: 200, Expires: granted}
 }
 
 // admitLocked asks for a place for the work that a REGISTER of s, nil for a device never seen,

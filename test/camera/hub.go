@@ -36,7 +36,6 @@ func (h *hub) owns(l *link) bool {
 
 // join gives d its socket, opening one while there are too few.
 func (h *hub) join(ctx context.Context, d *Device) (*link, error) {
-	ids := d.ids()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var l *link
@@ -53,27 +52,17 @@ func (h *hub) join(ctx context.Context, d *Device) (*link, error) {
 		l = h.links[h.next%len(h.links)]
 		h.next++
 	}
-	for _, id := range ids {
+	for id := range d.state.known {
 		h.mine[l][id] = d
 	}
 	return l, nil
 }
 
-// learn has requests to id, on a shared socket, go to d.
-func (h *hub) learn(l *link, id string, d *Device) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if mine := h.mine[l]; mine != nil {
-		mine[id] = d
-	}
-}
-
 // leave takes d from its socket.
 func (h *hub) leave(l *link, d *Device) {
-	ids := d.ids()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, id := range ids {
+	for id := range d.state.known {
 		delete(h.mine[l], id)
 	}
 }
