@@ -19,6 +19,7 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
 	"github.com/gb2mqtt/gb2mqtt/bridge/guard"
 	"github.com/gb2mqtt/gb2mqtt/bridge/leak"
+	"github.com/gb2mqtt/gb2mqtt/bridge/quirk"
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 	"github.com/gb2mqtt/gb2mqtt/bridge/subscribe"
 	"github.com/gb2mqtt/gb2mqtt/broker"
@@ -59,6 +60,8 @@ type Bridge struct {
 	recovery      *recovery
 	frequent      *throttle
 	refreshes     *throttle
+	quirks        *quirk.Table
+	twins         *twins
 	upstreams     upstreams
 	subscriptions *subscribe.Manager
 	overrides     *overrides
@@ -109,6 +112,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Addresses
 // build makes the rooms and ties them together; nothing runs yet.
 func (b *Bridge) build() (err error) {
 	b.registrations = &registrations{store: b.store, log: b.log}
+	b.quirks, b.twins = quirk.New(b.cfg.Quirks), newTwins()
 	b.info = newInfo(func() { b.broker.Publish(b.infoMessage()) })
 	b.frequent, b.refreshes = newThrottle(shadowInterval), newThrottle(refreshInterval)
 	b.recovery = newRecovery(b.cfg.RecoveryRate, b.bringUpToDate)
@@ -123,7 +127,9 @@ func (b *Bridge) build() (err error) {
 	if b.capacity, err = guard.NewCapacity(b.knownDevices, b.reg); err != nil {
 		return err
 	}
-	b.fleet, err = fleet.New(b.cfg.Fleet, fleet.Options{Sink: b, Lockout: b.lockout, Admit: b.admit, Log: b.log, Registerer: b.reg})
+	b.fleet, err = fleet.New(b.cfg.Fleet, fleet.Options{
+		Sink: b, Lockout: b.lockout, Admit: b.admit, Quirks: b.quirks, Log: b.log, Registerer: b.reg,
+	})
 	if err != nil {
 		return err
 	}
@@ -144,6 +150,7 @@ func (b *Bridge) build() (err error) {
 	b.subscriptions = subscribe.New(subscribe.Options{
 		Requester: b.commands, Wanted: b.wantedSubscriptions, Wait: b.recovery.limit.Wait,
 		Report: b.reportSubscriptions, Log: b.log,
+		Polled: func(device gb28181.ID) bool { return b.quirks.Of(device).PollCatalog },
 		Poll: func(ctx context.Context, device gb28181.ID) error {
 			_, err := b.ask(ctx, device, "catalog")
 			return err

@@ -13,7 +13,7 @@ import (
 // applyCatalog brings the channels of a device and their shadows in line with items.
 // complete tells that items are the whole catalogue: what it does not list has vanished.
 func (b *Bridge) applyCatalog(device gb28181.ID, items []gb28181.CatalogItem, complete bool) {
-	channels := gb28181.Channels(device.String(), items)
+	channels := gb28181.Channels(device.String(), items, b.quirks.Of(device).ChannelTypes...)
 	statuses := make([]fleet.ChannelStatus, 0, len(channels))
 	for _, item := range channels {
 		id, err := gb28181.ParseID(item.DeviceID)

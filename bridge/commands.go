@@ -166,9 +166,18 @@ func (b *Bridge) ask(ctx context.Context, device gb28181.ID, name string) (comma
 }
 
 // bringUpToDate asks a device that returned what the configuration names. The first
-// question that is not answered ends it: all are asked again after a while.
+// question that is not answered ends it: all are asked again after a while. Its quirks count
+// from the answer on that tells its model.
 func (b *Bridge) bringUpToDate(ctx context.Context, device gb28181.ID) error {
-	for _, name := range b.cfg.OnRegister {
+	for i := 0; ; i++ {
+		questions := b.cfg.OnRegister
+		if own := b.quirks.Of(device).OnRegister; own != nil {
+			questions = own
+		}
+		if i >= len(questions) {
+			return nil
+		}
+		name := questions[i]
 		if err := b.recovery.limit.Wait(ctx); err != nil {
 			return err
 		}
@@ -177,13 +186,12 @@ func (b *Bridge) bringUpToDate(ctx context.Context, device gb28181.ID) error {
 			return err
 		}
 	}
-	return nil
 }
 
-// confirmAlarm sends the platform's Response to an alarm. A camera that misses it repeats
-// the alarm, so it is sent once.
-func (b *Bridge) confirmAlarm(device gb28181.ID, sn int64, subject string) {
-	b.commands.Start(device, subject, mapping.AlarmConfirmation(int(sn)), func(_ command.Result, why *mapping.Error) {
+// confirmAlarm sends the platform's Response to an alarm, whose To is the device that sent it
+// [GB28181-2022 A.1]. A camera that misses it repeats the alarm, so it is sent once.
+func (b *Bridge) confirmAlarm(device gb28181.ID, m *gb28181.Message) {
+	b.commands.Start(device, device.String(), mapping.AlarmConfirmation(int(m.SN), m.DeviceID), func(_ command.Result, why *mapping.Error) {
 		if why != nil {
 			b.log.Debug("alarm not confirmed", "device", device, "err", why)
 		}

@@ -26,6 +26,7 @@ var notifications = map[string]string{
 // event.
 func (b *Bridge) Message(in *fleet.Inbound) {
 	m := in.Message
+	m.Zone = b.quirks.Of(in.Device).Location()
 	if in.Err != nil {
 		if m.Root == "Response" && (m.CmdType == "RecordInfo" || m.CmdType == "Catalog") {
 			// Hikvision breaks its list of recordings off over long spans (wvp #291): the items
@@ -73,6 +74,7 @@ func (b *Bridge) learn(device gb28181.ID, m *gb28181.Message) {
 	case *gb28181.DeviceInfo:
 		if key.Name == "" {
 			b.shadows.Report(key, map[string]any{"info": mapping.InfoPatch(body)}, nil)
+			b.identified(device, body)
 		}
 	case *gb28181.DeviceStatus:
 		patch := mapping.StatusPatch(m, body)
@@ -111,17 +113,36 @@ func (b *Bridge) learnFields(device gb28181.ID, key shadowsync.Key, m *gb28181.M
 // positions publishes where a device or its channels are, each as an event of its own.
 func (b *Bridge) positions(in *fleet.Inbound) {
 	for _, p := range mapping.Positions(in.Message) {
-		e := event{kind: "position", device: in.Device.String(), at: in.At, fields: p.Fields}
-		if subject, err := gb28181.ParseID(p.DeviceID); err == nil && subject != in.Device {
-			e.channel = subject.String()
-		}
-		b.publishEvent(e)
+		b.publishEvent(b.eventOf("position", in, p.DeviceID, maps.Clone(p.Fields)))
 		if key := b.keyOf(in.Device, p.DeviceID); b.frequent.allow(key, "position", in.At) {
 			last := maps.Clone(p.Fields)
 			last["ts"] = in.At.UnixMilli()
 			b.shadows.Report(key, map[string]any{"position": last}, nil)
 		}
 	}
+}
+
+// eventOf makes an event of what a device says of subject: of a channel of it, else of itself.
+// An ID that is none of its channels' is kept as the field device_id: a device speaks for itself
+// alone. One whose catalogue is not known may name any but another device.
+func (b *Bridge) eventOf(kind string, in *fleet.Inbound, subject string, fields map[string]any) event {
+	e := event{kind: kind, device: in.Device.String(), at: in.At, fields: fields}
+	if subject == "" || subject == e.device {
+		return e
+	}
+	id, err := gb28181.ParseID(subject)
+	_, its := b.fleet.Channel(in.Device, id)
+	if err == nil && !its {
+		sender, _ := b.fleet.Device(in.Device)
+		_, foreign := b.fleet.Device(id)
+		its = sender.Channels == 0 && !foreign
+	}
+	if its {
+		e.channel = subject
+	} else {
+		e.fields["device_id"] = subject
+	}
+	return e
 }
 
 // ptzPosition publishes where a camera looks, and shows it in its shadow.
@@ -152,31 +173,56 @@ func (b *Bridge) notified(in *fleet.Inbound) {
 		b.unknownEvent(in)
 		return
 	}
-	e := event{kind: kind, device: in.Device.String(), at: in.At, fields: mapping.Fields(in.Message)}
-	if subject, err := gb28181.ParseID(in.Message.DeviceID); err == nil && subject != in.Device {
-		e.channel = subject.String() // an alarm input or a video channel [GB28181-2022 A.2.5.3]
-	}
+	e := b.eventOf(kind, in, in.Message.DeviceID, mapping.Fields(in.Message))
 	if !in.MustStore() {
 		b.publishEvent(e)
 		return
 	}
-	b.metrics.events.WithLabelValues(kind).Inc()
+	if alarm, ok := in.Message.Body.(*gb28181.Alarm); ok {
+		b.alarm(in, alarm, e)
+		return
+	}
+	b.storeEvent(in, e, in.Answer)
+}
+
+// storeEvent publishes an event that must not be lost, and tells answered once it is stored (200) or
+// could not be (500).
+func (b *Bridge) storeEvent(in *fleet.Inbound, e event, answered func(code int)) {
+	b.metrics.events.WithLabelValues(e.kind).Inc()
 	b.broker.PublishEvent(b.topics.message(e), func(err error) {
 		if err != nil {
-			b.log.Error("event not stored, the device is asked to repeat it", "device", in.Device, "event", kind, "err", err)
-			in.Answer(http.StatusInternalServerError)
+			b.log.Error("event not stored, the device is asked to repeat it", "device", in.Device, "event", e.kind, "err", err)
+			answered(http.StatusInternalServerError)
 			return
 		}
-		in.Answer(http.StatusOK)
-		if alarm, ok := in.Message.Body.(*gb28181.Alarm); ok {
-			b.alarmStored(in, alarm, e)
+		answered(http.StatusOK)
+	})
+}
+
+// alarm stores an alarm, shows it in its channel's shadow and confirms it to the device. Some
+// send it by MESSAGE and by NOTIFY, once they have a subscription: both are confirmed, and one
+// event.
+func (b *Bridge) alarm(in *fleet.Inbound, alarm *gb28181.Alarm, e event) {
+	first := b.twins.first(in, alarm, func(stored bool) {
+		if stored {
+			b.confirmAlarm(in.Device, in.Message)
+		}
+	})
+	if first == nil {
+		return
+	}
+	b.storeEvent(in, e, func(code int) {
+		in.Answer(code)
+		b.twins.answered(in.Device, first, code)
+		if code == http.StatusOK {
+			b.alarmStored(in, e)
+			b.confirmAlarm(in.Device, in.Message)
 		}
 	})
 }
 
-// alarmStored shows an alarm in its channel's shadow and confirms it to the device, which
-// may repeat it otherwise [GB28181-2022 A.2.6.2].
-func (b *Bridge) alarmStored(in *fleet.Inbound, _ *gb28181.Alarm, e event) {
+// alarmStored shows an alarm in the shadows.
+func (b *Bridge) alarmStored(in *fleet.Inbound, e event) {
 	key := b.keyOf(in.Device, in.Message.DeviceID)
 	if key.Name != "" {
 		last := maps.Clone(e.fields)
@@ -188,7 +234,6 @@ func (b *Bridge) alarmStored(in *fleet.Inbound, _ *gb28181.Alarm, e event) {
 			b.shadows.Report(k, map[string]any{"guard_alarm": true}, nil)
 		}
 	}
-	b.confirmAlarm(in.Device, in.Message.SN, in.Message.DeviceID)
 }
 
 // unknownEvent publishes what nobody here understands: its fields may mean something to

@@ -17,6 +17,7 @@ func (b *Bridge) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.restoreModels(records)
 	b.fleet.Restore(records, time.Now())
 	for device, list := range channels {
 		b.fleet.RestoreChannels(device, list)
@@ -101,6 +102,7 @@ func (b *Bridge) janitor(ctx context.Context) error {
 			b.forgetVanished(now)
 			b.lockout.Sweep(now)
 			b.frequent.sweep(now)
+			b.twins.sweep(now)
 			b.refreshes.sweep(now)
 		}
 	}

@@ -44,12 +44,20 @@ func take(wanted *subscribe.Wanted, seconds map[string]int) {
 	}
 }
 
-// wantedSubscriptions is what is wanted of a device: as configured, else as a command asked,
-// and before both as its desired state says.
+// wantedSubscriptions is what is wanted of a device: as configured for all or for it, else as a
+// command asked, and before them as its desired state says.
 func (b *Bridge) wantedSubscriptions(device gb28181.ID) (wanted subscribe.Wanted) {
 	for name, d := range b.cfg.Subscribe {
 		if k, known := subscribe.ParseKind(name); known {
 			wanted[k] = d
+		}
+	}
+	own := b.quirks.Of(device).Subscribe
+	for k, d := range map[subscribe.Kind]*time.Duration{
+		subscribe.Catalog: own.Catalog, subscribe.Alarm: own.Alarm, subscribe.Position: own.Position,
+	} {
+		if d != nil {
+			wanted[k] = *d
 		}
 	}
 	b.overrides.apply(device, &wanted)

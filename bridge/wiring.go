@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/bridge/leak"
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 	"github.com/gb2mqtt/gb2mqtt/broker"
+	"github.com/gb2mqtt/gb2mqtt/mapping"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 	"github.com/gb2mqtt/gb2mqtt/shadowsync"
 )
@@ -23,17 +25,22 @@ func (d directory) Peer(device gb28181.ID) (command.Peer, bool) {
 	if !ok {
 		return command.Peer{}, false
 	}
+	q := d.quirks.Of(device)
 	return command.Peer{
 		Path: known.Path, HasPath: known.HasPath, Online: known.Presence == fleet.Online,
-		Presence: known.Presence.String(), Reason: known.Reason,
-		Encoding: d.sendingEncoding(known), GBVersion: known.Registration.GBVersion,
+		Presence: known.Presence.String(), Reason: known.Reason, Inflight: q.Inflight,
+		Peer: mapping.Peer{
+			Encoding: d.sendingEncoding(known), GBVersion: cmp.Or(q.GBVersion, known.Registration.GBVersion),
+			Zone: q.Location(), IFrame: q.IFrame, Speeds: mapping.Speeds(q.PTZSpeed),
+		},
 	}, true
 }
 
 // sendingEncoding is what a device is written to in: what is configured, else what it
 // speaks itself, else what its edition of the standard names [GB28181-2022 6.10].
 func (b *Bridge) sendingEncoding(d fleet.Device) gb28181.Encoding {
-	switch b.cfg.Encoding {
+	q := b.quirks.Of(d.ID)
+	switch cmp.Or(q.Encoding, b.cfg.Encoding) {
 	case "gb18030":
 		return gb28181.GB18030
 	case "utf-8":
@@ -42,7 +49,7 @@ func (b *Bridge) sendingEncoding(d fleet.Device) gb28181.Encoding {
 	switch {
 	case d.Encoding != gb28181.ASCII:
 		return d.Encoding
-	case d.Registration.GBVersion >= "3":
+	case cmp.Or(q.GBVersion, d.Registration.GBVersion) >= "3":
 		return gb28181.GB18030
 	}
 	return gb28181.GB2312

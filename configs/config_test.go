@@ -15,6 +15,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/gb2mqtt/gb2mqtt/bridge/quirk"
 	"github.com/gb2mqtt/gb2mqtt/broker"
 )
 
@@ -101,14 +102,27 @@ func TestTheManualsExamplesLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// An example is a comment indented further than text is; its list stands empty below it.
+	// An example is a comment indented further than text is; its list or section stands empty below it.
 	shown := regexp.MustCompile(`(?m)^( *)#((?:   -|     ).*)$`).ReplaceAllString(string(text), "$1$2")
 	for list, item := range map[string]string{"users": "name: operator", "links": "name: cloud"} {
 		shown = regexp.MustCompile(`(?m)^ *`+list+`: \[\]$`).ReplaceAllString(shown, "")
 		first := regexp.MustCompile(`(?m)^( *)   - ` + item)
 		shown = first.ReplaceAllString(shown, "${1}"+list+":\n$0")
 	}
+	shown = regexp.MustCompile(`(?m)^ *quirks: \{\}$`).ReplaceAllString(shown, "")
+	shown = regexp.MustCompile(`(?m)^ *"34020000001320000001":`).ReplaceAllString(shown, "  quirks:\n$0")
 	c := load(t, shown)
+	one, model := c.Devices.Quirks["34020000001320000001"], c.Devices.Quirks["ACME/X1"]
+	if one.Clock.Zone != "+00:00" || one.Subscribe.Alarm == nil || model.PTZSpeed.Zoom != 7 || len(model.ChannelTypes) != 1 {
+		t.Errorf("quirks of the example: %+v, %+v", one, model)
+	}
+	comment, _, _ := strings.Cut(string(text), "\n  quirks: {}")
+	comment = comment[strings.LastIndex(comment, "vanished:"):]
+	for _, key := range keyPaths(reflect.TypeFor[quirk.Quirks](), "") {
+		if leaf := key[strings.LastIndex(key, ".")+1:]; !regexp.MustCompile(`(?m)^ *# .*\b` + leaf + `:`).MatchString(comment) {
+			t.Errorf("devices.quirks.….%s is not in the manual", key)
+		}
+	}
 	if len(c.MQTT.Embedded.Users) != 1 || c.MQTT.Embedded.Users[0].Name != "operator" {
 		t.Errorf("users of the example: %+v", c.MQTT.Embedded.Users)
 	}
@@ -252,6 +266,8 @@ func TestTheEffectiveConfigurationLoadsAgain(t *testing.T) {
 	c.Devices.Subscribe.Position = 90 * time.Minute
 	c.MQTT.Embedded.AllowAnonymous = true
 	c.SIP.Auth.Allow = []string{"10.0.0.0/8"}
+	none := time.Duration(0)
+	c.Devices.Quirks = quirk.Config{"ACME/X1.5": {OnRegister: []string{}, Subscribe: quirk.Subscribe{Alarm: &none}}, "34020000001320000001": {Inflight: 1}}
 	text, err := Effective(c)
 	if err != nil {
 		t.Fatal(err)

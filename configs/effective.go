@@ -39,6 +39,9 @@ func plain(v reflect.Value, path string) any {
 	case reflect.Struct:
 		section := yaml.MapSlice{}
 		for _, f := range fieldsOf(v.Type()) {
+			if strings.HasPrefix(path, "devices.quirks.") && v.FieldByIndex(f.index).IsZero() {
+				continue // it overrides nothing
+			}
 			section = append(section, yaml.MapItem{Key: f.name, Value: plain(v.FieldByIndex(f.index), join(path, f.name))})
 		}
 		return section

@@ -75,6 +75,7 @@ func (c *Config) validateRooms() []error {
 		c.RoomGuard().Validate(),
 		c.RoomFleet().Validate(),
 		c.RoomCommand().Validate(),
+		c.Devices.Quirks.Validate(),
 		c.MQTT.Validate(),
 		c.RoomShadow().Validate(),
 		c.Store.Validate(),

@@ -11,19 +11,20 @@ import (
 	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/command"
+	"github.com/gb2mqtt/gb2mqtt/bridge/quirk"
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 )
 
 // Devices is the section `devices`: how the platform treats the devices that register.
 type Devices struct {
-	OnRegister     []string       `yaml:"on_register"`        // queries sent once a device is registered
-	Subscribe      Subscribe      `yaml:"subscribe"`          // subscriptions upheld with each device
-	Encoding       string         `yaml:"encoding"`           // of what is sent: auto, gb18030, utf-8
-	AdoptKeepalive bool           `yaml:"adopt_on_keepalive"` // a keepalive without a registration makes online
-	PTZMax         time.Duration  `yaml:"ptz_max"`            // a movement that nobody stops ends after this
-	RecoveryRate   int            `yaml:"recovery_rate"`      // requests per second to returned devices, in all
-	Vanished       time.Duration  `yaml:"vanished"`           // a channel gone from the catalog is forgotten after this
-	Quirks         map[string]any `yaml:"quirks"`             // by device ID or "manufacturer/model"
+	OnRegister     []string      `yaml:"on_register"`        // queries sent once a device is registered
+	Subscribe      Subscribe     `yaml:"subscribe"`          // subscriptions upheld with each device
+	Encoding       string        `yaml:"encoding"`           // of what is sent: auto, gb18030, utf-8
+	AdoptKeepalive bool          `yaml:"adopt_on_keepalive"` // a keepalive without a registration makes online
+	PTZMax         time.Duration `yaml:"ptz_max"`            // a movement that nobody stops ends after this
+	RecoveryRate   int           `yaml:"recovery_rate"`      // requests per second to returned devices, in all
+	Vanished       time.Duration `yaml:"vanished"`           // a channel gone from the catalog is forgotten after this
+	Quirks         quirk.Config  `yaml:"quirks"`             // by device ID or "manufacturer/model"
 }
 
 // Subscribe says how long each subscription lasts before it is refreshed; 0 is none.
@@ -33,12 +34,6 @@ type Subscribe struct {
 	Position time.Duration `yaml:"position"` // the reporting interval
 }
 
-// OnRegister are the queries that devices.on_register may name.
-var OnRegister = []string{"device_info", "catalog", "device_status"}
-
-// Encodings are the words that devices.encoding may hold.
-var Encodings = []string{"auto", "gb18030", "utf-8"}
-
 func defaultDevices() Devices {
 	return Devices{
 		OnRegister:   []string{"device_info", "catalog"},
@@ -47,14 +42,14 @@ func defaultDevices() Devices {
 		PTZMax:       command.Default().PTZMax,
 		RecoveryRate: 500,
 		Vanished:     24 * time.Hour,
-		Quirks:       map[string]any{},
+		Quirks:       quirk.Config{},
 	}
 }
 
 func (c Devices) validate(complain complainer) {
 	for i, q := range c.OnRegister {
-		if !slices.Contains(OnRegister, q) {
-			complain(fmt.Sprintf("devices.on_register[%d]", i), "%q is not a query for a new device; use %s", q, words(OnRegister))
+		if !slices.Contains(quirk.Queries, q) {
+			complain(fmt.Sprintf("devices.on_register[%d]", i), "%q is not a query for a new device; use %s", q, words(quirk.Queries))
 		}
 	}
 	expiry := func(key string, d, least time.Duration) {
@@ -65,8 +60,8 @@ func (c Devices) validate(complain complainer) {
 	expiry("catalog", c.Subscribe.Catalog, time.Minute)
 	expiry("alarm", c.Subscribe.Alarm, time.Minute)
 	expiry("position", c.Subscribe.Position, time.Second)
-	if !slices.Contains(Encodings, c.Encoding) {
-		complain("devices.encoding", "%q is not an encoding; use %s", c.Encoding, words(Encodings))
+	if !slices.Contains(quirk.Encodings, c.Encoding) {
+		complain("devices.encoding", "%q is not an encoding; use %s", c.Encoding, words(quirk.Encodings))
 	}
 	if c.RecoveryRate < 1 || c.RecoveryRate > 100000 {
 		complain("devices.recovery_rate", "%d is out of range; use 1 to 100000 requests per second", c.RecoveryRate)

@@ -45,9 +45,6 @@ func (c *Config) validateLater(complain complainer) {
 	if len(c.Tenants) > 0 {
 		complain("tenants", "a list of %d "+later, len(c.Tenants))
 	}
-	if len(c.Devices.Quirks) > 0 {
-		complain("devices.quirks", "a section of %d "+later, len(c.Devices.Quirks))
-	}
 }
 
 // listener is a socket that the configuration asks for.

@@ -23,7 +23,16 @@ const (
 // Peer is what an encoder must know of the device it writes to.
 type Peer struct {
 	Encoding  gb28181.Encoding
-	GBVersion string // X-GB-Ver; "" counts as 2.0
+	GBVersion string         // X-GB-Ver; "" counts as 2.0
+	Zone      *time.Location // of its clock; nil: UTC+8
+	IFrame    string         // how it spells IFrameCmd; "": as its edition does
+	Speeds    Speeds         // of its fastest movements
+}
+
+// Speeds are what a device takes for its fastest movements; 0: what the standard has, which is
+// 255, of zoom 15 [GB28181-2022 A.3].
+type Speeds struct {
+	Pan, Tilt, Zoom, Focus, Iris int
 }
 
 // Command is one thing asked of a device or of one of its channels.

@@ -207,8 +207,8 @@ func TestTheTokenIsReadWhateverElseIsWrong(t *testing.T) {
 }
 
 func TestAnAlarmIsConfirmedWithItsOwnSN(t *testing.T) {
-	body := string(AlarmConfirmation(4711).Encode(1, target, Peer{}))
-	for _, want := range []string{"<Response>", "<CmdType>Alarm</CmdType>", "<SN>4711</SN>", "<Result>OK</Result>"} {
+	body := string(AlarmConfirmation(4711, "34020000001340000001").Encode(1, target, Peer{}))
+	for _, want := range []string{"<Response>", "<CmdType>Alarm</CmdType>", "<SN>4711</SN>", "<DeviceID>34020000001340000001</DeviceID>", "<Result>OK</Result>"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("%s wants %s", body, want)
 		}

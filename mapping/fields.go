@@ -3,6 +3,7 @@ package mapping
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
@@ -25,11 +26,12 @@ func Fields(m *gb28181.Message) map[string]any {
 		return out
 	}
 	out := make(map[string]any)
+	r := reader{zone: m.Zone}
 	for _, c := range m.Tree.Children {
 		switch strings.ToLower(c.Name) {
 		case "cmdtype", "sn", "deviceid":
 		default:
-			put(out, c)
+			r.put(out, c)
 		}
 	}
 	nameCodes(out)
@@ -82,17 +84,22 @@ func add(out map[string]any, key string, v any) {
 	}
 }
 
+// reader renders known elements.
+type reader struct {
+	zone *time.Location // of times that name none; nil: UTC+8
+}
+
 // put adds one known or unknown element to out.
-func put(out map[string]any, e *gb28181.Element) {
+func (r reader) put(out map[string]any, e *gb28181.Element) {
 	tag := strings.ToLower(e.Name)
 	if raised[tag] && len(e.Children) > 0 {
 		for _, c := range e.Children {
-			put(out, c)
+			r.put(out, c)
 		}
 		return
 	}
 	if name, isList := lists[tag]; isList {
-		if items := itemsIn(e); len(items) > 0 {
+		if items := r.itemsIn(e); len(items) > 0 {
 			out[name] = items
 		}
 		return
@@ -114,7 +121,7 @@ func put(out map[string]any, e *gb28181.Element) {
 		name = tag
 	}
 	if len(e.Children) > 0 {
-		inner := objectOf(e)
+		inner := r.objectOf(e)
 		if repeated[tag] {
 			list, _ := out[name].([]any)
 			out[name] = append(list, inner)
@@ -123,30 +130,30 @@ func put(out map[string]any, e *gb28181.Element) {
 		}
 		return
 	}
-	putValue(out, name, known.kind, e.Text)
+	r.putValue(out, name, known.kind, e.Text)
 }
 
 // objectOf renders the children of an element.
-func objectOf(e *gb28181.Element) map[string]any {
+func (r reader) objectOf(e *gb28181.Element) map[string]any {
 	out := make(map[string]any)
 	for _, c := range e.Children {
 		if strings.EqualFold(c.Name, "Item") {
 			list, _ := out["items"].([]any)
-			out["items"] = append(list, objectOf(c))
+			out["items"] = append(list, r.objectOf(c))
 			continue
 		}
-		put(out, c)
+		r.put(out, c)
 	}
 	nameCodes(out)
 	return out
 }
 
 // itemsIn renders the elements of a list: objects, or their texts where they have no children.
-func itemsIn(e *gb28181.Element) []any {
+func (r reader) itemsIn(e *gb28181.Element) []any {
 	items := make([]any, 0, len(e.Children))
 	for _, c := range e.Children {
 		if len(c.Children) > 0 {
-			items = append(items, objectOf(c))
+			items = append(items, r.objectOf(c))
 		} else if c.Text != "" {
 			items = append(items, c.Text)
 		}
@@ -155,7 +162,7 @@ func itemsIn(e *gb28181.Element) []any {
 }
 
 // putValue sets name to text as its kind has it; what is not of its kind is left out.
-func putValue(out map[string]any, name string, kind fieldKind, s string) {
+func (r reader) putValue(out map[string]any, name string, kind fieldKind, s string) {
 	if _, there := out[name]; there || s == "" || strings.EqualFold(s, "null") && kind != textual {
 		return
 	}
@@ -179,7 +186,7 @@ func putValue(out map[string]any, name string, kind fieldKind, s string) {
 			out[name+"_text"] = s
 		}
 	case moment:
-		if t, ok := gb28181.ParseTime(s); ok {
+		if t, ok := gb28181.ParseTimeIn(s, r.zone); ok {
 			out[name] = t.UnixMilli()
 		} else {
 			out[name+"_text"] = s

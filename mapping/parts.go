@@ -34,7 +34,7 @@ func (p *Parts) Add(m *gb28181.Message) {
 		for _, foreign := range m.Tree.Children {
 			if _, is := extra[foreign.Name]; is && len(foreign.Children) > 0 {
 				p.got[p.asked[0].Name] = true
-				fields[p.asked[0].Name] = objectOf(foreign)
+				fields[p.asked[0].Name] = reader{zone: m.Zone}.objectOf(foreign)
 				delete(fields, "extra")
 			}
 		}

@@ -12,7 +12,7 @@ func CatalogFields(item gb28181.CatalogItem) map[string]any {
 	if item.Element == nil {
 		return nil
 	}
-	out := objectOf(item.Element)
+	out := reader{}.objectOf(item.Element)
 	for _, elsewhere := range []string{"device_id", "status", "event"} {
 		delete(out, elsewhere)
 	}

@@ -30,9 +30,13 @@ func buildRecords(a *arguments, c *Command, _ bool) {
 	if _, there := a.value("type"); there {
 		kind = a.needWord("type", "all", "time", "alarm", "manual")
 	}
-	queryWith(c, "RecordInfo", AnswerList,
-		element("StartTime", gb28181.FormatTime(start)), element("EndTime", gb28181.FormatTime(end)),
-		element("Secrecy", "0"), element("Type", kind))
+	c.CmdType, c.Answer = "RecordInfo", AnswerList
+	c.Encode = func(sn int, target string, p Peer) []byte {
+		return gb28181.Query{CmdType: c.CmdType, DeviceID: target, Fields: []gb28181.Field{
+			element("StartTime", gb28181.FormatTime(start, p.Zone)), element("EndTime", gb28181.FormatTime(end, p.Zone)),
+			element("Secrecy", "0"), element("Type", kind),
+		}}.Encode(sn, p.Encoding)
+	}
 	c.Alone = true // of two at once some recorders (Dahua) answer one
 }
 

@@ -53,7 +53,7 @@ var requests = []struct {
 
 func TestRequestsAreTheBytesOfTheirGoldenFiles(t *testing.T) {
 	bodies := map[string][]byte{
-		"alarm/confirmation": AlarmConfirmation(17).Encode(0, target, Peer{Encoding: gb28181.GB18030}),
+		"alarm/confirmation": AlarmConfirmation(17, target).Encode(0, "", Peer{Encoding: gb28181.GB18030}),
 	}
 	for _, r := range requests {
 		cmd, why := ParseCommand(r.name, false, []byte(r.args))

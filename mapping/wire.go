@@ -10,8 +10,38 @@ import (
 
 // ptz makes c a DeviceControl with a PTZCmd, which devices need not answer.
 func ptz(c *Command, words gb28181.PTZ) {
-	c.PTZ = true
-	control(c, AnswerNone, element("PTZCmd", words.PTZCmd()))
+	c.PTZ, c.CmdType, c.Answer = true, "DeviceControl", AnswerNone
+	c.Encode = func(sn int, target string, p Peer) []byte {
+		cmd := element("PTZCmd", p.Speeds.scale(words).PTZCmd())
+		return gb28181.Control{CmdType: c.CmdType, DeviceID: target, Fields: []gb28181.Field{cmd}}.Encode(sn, p.Encoding)
+	}
+}
+
+// scale turns a movement's speeds into those of a device: speeds are vendor-scaled, and equal
+// numbers move cameras unequally.
+func (s Speeds) scale(words gb28181.PTZ) gb28181.PTZ {
+	switch w := words.(type) {
+	case gb28181.Move:
+		return gb28181.Move{Pan: scaled(w.Pan, 255, s.Pan), Tilt: scaled(w.Tilt, 255, s.Tilt), Zoom: scaled(w.Zoom, 15, s.Zoom)}
+	case gb28181.Focus:
+		return gb28181.Focus{Speed: scaled(w.Speed, 255, s.Focus)}
+	case gb28181.Iris:
+		return gb28181.Iris{Speed: scaled(w.Speed, 255, s.Iris)}
+	}
+	return words
+}
+
+// scaled brings v of -full…full to -fastest…fastest. What moves goes on moving: a speed of 0
+// with its direction set means "slowest" to some and "stand still" to others.
+func scaled(v, full, fastest int) int {
+	if v == 0 || fastest == 0 {
+		return v
+	}
+	size := max(1, (max(v, -v)*fastest+full/2)/full)
+	if v < 0 {
+		return -size
+	}
+	return size
 }
 
 // control makes c a DeviceControl with these elements beside CmdType, SN and DeviceID.
@@ -35,13 +65,21 @@ func query(cmdType string, answer AnswerKind) func(*arguments, *Command, bool) {
 	}
 }
 
-// buildIFrame spells the element as the device's edition does: the 2016 text left out a letter.
+// IFrameSpellings are the names of the element that asks for a key frame: the 2016 text left
+// out a letter.
+var IFrameSpellings = []string{"IFameCmd", "IFrameCmd"}
+
+// buildIFrame spells the element as the device does, else as its edition does.
 func buildIFrame(_ *arguments, c *Command, _ bool) {
 	control(c, AnswerNone)
 	c.Encode = func(sn int, target string, p Peer) []byte {
-		name := "IFameCmd"
-		if p.GBVersion >= "3" {
-			name = "IFrameCmd"
+		name := p.IFrame
+		switch {
+		case name != "":
+		case p.GBVersion >= "3":
+			name = IFrameSpellings[1]
+		default:
+			name = IFrameSpellings[0]
 		}
 		send := gb28181.Control{CmdType: "DeviceControl", DeviceID: target, Fields: []gb28181.Field{element(name, "Send")}}
 		return send.Encode(sn, p.Encoding)
@@ -64,13 +102,13 @@ func buildAlarmReset(a *arguments, c *Command, _ bool) {
 	c.Reported = map[string]any{"guard_alarm": false}
 }
 
-// AlarmConfirmation is the platform's Response to a device's alarm, with the alarm's own SN
-// [GB28181-2022 9.4].
-func AlarmConfirmation(sn int) *Command {
+// AlarmConfirmation is the platform's Response to a device's alarm, with the alarm's own SN and
+// subject, which may be a channel or an alarm input [GB28181-2022 9.4].
+func AlarmConfirmation(sn int, subject string) *Command {
 	return &Command{
 		Name: "alarm_confirmation", CmdType: "Alarm", Answer: AnswerNone, Timeout: defaultTimeout,
-		Encode: func(_ int, target string, p Peer) []byte {
-			return gb28181.AlarmResponse{DeviceID: target}.Encode(sn, p.Encoding)
+		Encode: func(_ int, _ string, p Peer) []byte {
+			return gb28181.AlarmResponse{DeviceID: subject}.Encode(sn, p.Encoding)
 		},
 	}
 }

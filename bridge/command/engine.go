@@ -32,13 +32,14 @@ type Directory interface {
 
 // Peer is what a command must know of its device.
 type Peer struct {
-	Path      sip.Path
-	HasPath   bool
-	Online    bool
-	Presence  string // in the words of the contract, for messages
-	Reason    string // of the presence
-	Encoding  gb28181.Encoding
-	GBVersion string // X-GB-Ver; "" when never shown
+	Path     sip.Path
+	HasPath  bool
+	Online   bool
+	Presence string // in the words of the contract, for messages
+	Reason   string // of the presence
+	Inflight int    // commands that it takes at once; 0: Config.InflightPerDevice
+
+	mapping.Peer // how it is written to
 }
 
 // Options are what an Engine works with.
@@ -173,8 +174,8 @@ func (e *Engine) admit(device gb28181.ID, target string, cmd *mapping.Command) (
 	if why == nil {
 		if j.ticket = e.enter(device, turnOf(target, cmd), cmd.PTZ, false); j.ticket == nil {
 			why = mapping.Errorf(mapping.CodeOverLimit,
-				"%d commands to device %s are under way and %d wait, which is limits.inflight_per_device and limits.queue_per_device; wait for their answers",
-				e.cfg.InflightPerDevice, device, e.cfg.QueuePerDevice)
+				"as many commands to device %s are under way as limits.inflight_per_device (or its quirks) lets go, and %d wait, which is limits.queue_per_device; wait for their answers",
+				device, e.cfg.QueuePerDevice)
 		}
 	}
 	if why != nil {

@@ -37,7 +37,7 @@ func (j *job) exchange(ctx, until context.Context) (Result, *mapping.Error) {
 	begun := time.Now()
 	resp, err := e.o.Sender.Request(until, p.Path, sip.Outgoing{
 		Method: "MESSAGE", User: j.target, ContentType: ContentType,
-		Body: cmd.Encode(sn, j.target, mapping.Peer{Encoding: p.Encoding, GBVersion: p.GBVersion}),
+		Body: cmd.Encode(sn, j.target, p.Peer),
 	})
 	tell(outcome(resp, err))
 	e.exchanges.note(j.device, Exchange{begun, cmd.Name, resp.Code, time.Since(begun)})
@@ -49,7 +49,7 @@ func (j *job) exchange(ctx, until context.Context) (Result, *mapping.Error) {
 	if why := j.refused(ctx, resp, err); why != nil && (err == nil || !w.answered()) {
 		return Result{}, why
 	}
-	inside := responseIn(resp)
+	inside := responseIn(resp, p.Zone)
 	if cmd.Answer == mapping.AnswerNone && err == nil {
 		return j.acknowledged(inside)
 	}
@@ -60,8 +60,8 @@ func (j *job) exchange(ctx, until context.Context) (Result, *mapping.Error) {
 }
 
 // responseIn reads the Response that some devices put into the 200 itself; nil for none. What
-// can't be read there was not meant for us.
-func responseIn(resp sip.Response) *gb28181.Message {
+// can't be read there was not meant for us. zone is of its times.
+func responseIn(resp sip.Response, zone *time.Location) *gb28181.Message {
 	if len(resp.Body) == 0 {
 		return nil
 	}
@@ -69,6 +69,7 @@ func responseIn(resp sip.Response) *gb28181.Message {
 	if err != nil || m.Root != "Response" {
 		return nil
 	}
+	m.Zone = zone
 	return m
 }
 

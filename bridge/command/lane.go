@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/gb2mqtt/gb2mqtt/mapping"
@@ -15,6 +16,7 @@ type lanes struct {
 
 // lane lets so many commands go at a time, in the order in which they came.
 type lane struct {
+	most    int // that go at a time
 	running int
 	busy    []string  // turns of running commands: of each turn one at a time
 	queue   []*ticket // what waits, the longest first
@@ -43,6 +45,7 @@ func turnOf(target string, cmd *mapping.Command) string {
 // enter queues a command of device; forced ones, the stops of movements, however long the
 // queue is. It returns nil when the queue is full.
 func (e *Engine) enter(device gb28181.ID, turn string, ptz, forced bool) *ticket {
+	p, _ := e.o.Directory.Peer(device)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	d := e.lanes[device]
@@ -50,6 +53,7 @@ func (e *Engine) enter(device gb28181.ID, turn string, ptz, forced bool) *ticket
 		d = new(lanes)
 	}
 	l := d.of(ptz)
+	l.most = cmp.Or(p.Inflight, e.cfg.InflightPerDevice)
 	t := &ticket{device: device, turn: turn, ptz: ptz, ready: make(chan struct{})}
 	l.queue = append(l.queue, t)
 	e.metrics.waiting.Inc()
@@ -87,7 +91,7 @@ func (e *Engine) leave(t *ticket) {
 
 // dispatch lets go who may. e.mu is held.
 func (e *Engine) dispatch(l *lane) {
-	for i := 0; i < len(l.queue) && l.running < e.cfg.InflightPerDevice; {
+	for i := 0; i < len(l.queue) && l.running < l.most; {
 		t := l.queue[i]
 		if t.turn != "" && slices.Contains(l.busy, t.turn) {
 			i++

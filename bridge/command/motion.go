@@ -200,7 +200,7 @@ func (ms *motions) send(m *motion) {
 	e.metrics.stops.Inc()
 	_, err := e.o.Sender.Request(ctx, p.Path, sip.Outgoing{
 		Method: "MESSAGE", User: m.key.target, ContentType: ContentType,
-		Body: m.stop.Encode(sn, m.key.target, mapping.Peer{Encoding: p.Encoding, GBVersion: p.GBVersion}),
+		Body: m.stop.Encode(sn, m.key.target, p.Peer),
 	})
 	if err != nil {
 		e.log.Warn("stop of a movement not answered", "device", m.key.device, "channel", m.key.target, "err", err)

@@ -73,6 +73,7 @@ type Change struct {
 // Inbound is a MANSCDP body that a registered device sent in a MESSAGE or NOTIFY.
 type Inbound struct {
 	Device  gb28181.ID // who sent it: the From user
+	Method  string     // SIP's: MESSAGE or NOTIFY
 	Message *gb28181.Message
 	Err     error // of decoding: Message holds what could be read
 	At      time.Time

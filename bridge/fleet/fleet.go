@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gb2mqtt/gb2mqtt/bridge/quirk"
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
@@ -38,8 +39,9 @@ type admission func(now time.Time) (leave func(), retryAfter time.Duration)
 // Options are what a Fleet works with.
 type Options struct {
 	Sink       Sink
-	Admit      admission // nil: everybody is admitted
-	Lockout    lockout   // nil: nobody is locked out
+	Admit      admission    // nil: everybody is admitted
+	Lockout    lockout      // nil: nobody is locked out
+	Quirks     *quirk.Table // nil: none
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -51,6 +53,7 @@ type Fleet struct {
 	sink      Sink
 	lockout   lockout
 	admit     admission
+	quirks    *quirk.Table
 	log       *slog.Logger
 	metrics   *metrics
 	auth      *sip.Authenticator
@@ -77,7 +80,7 @@ func New(cfg Config, o Options) (*Fleet, error) {
 		return nil, errors.New("fleet: Sink, Log and Registerer are needed")
 	}
 	f := &Fleet{
-		cfg: cfg, sink: o.Sink, lockout: o.Lockout, admit: o.Admit, log: o.Log,
+		cfg: cfg, sink: o.Sink, lockout: o.Lockout, admit: o.Admit, quirks: o.Quirks, log: o.Log,
 		auth:      sip.NewAuthenticator(cfg.Domain, cfg.Auth.Algorithms, nonceLife),
 		passwords: make(map[gb28181.ID]string, len(cfg.Auth.Devices)),
 		recent:    sip.NewRecent(sip.RecentWindow, recentLimit),
@@ -89,6 +92,9 @@ func New(cfg Config, o Options) (*Fleet, error) {
 			return nil, err
 		}
 		f.passwords[id] = password
+	}
+	if f.quirks == nil {
+		f.quirks = quirk.New(nil)
 	}
 	var err error
 	if f.allow, err = cfg.Auth.networks(); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gb2mqtt/gb2mqtt/bridge/quirk"
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
@@ -112,8 +113,14 @@ func testConfig(interval time.Duration) Config {
 
 func newFleet(t testing.TB, c Config, lock lockout) (*Fleet, *notes) {
 	t.Helper()
+	return newQuirkyFleet(t, c, lock, nil)
+}
+
+// newQuirkyFleet is newFleet with quirks of devices.
+func newQuirkyFleet(t testing.TB, c Config, lock lockout, quirks *quirk.Table) (*Fleet, *notes) {
+	t.Helper()
 	n := &notes{saved: map[gb28181.ID]Record{}}
-	f, err := New(c, Options{Sink: n, Lockout: lock, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	f, err := New(c, Options{Sink: n, Lockout: lock, Quirks: quirks, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}

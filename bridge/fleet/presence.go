@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -183,9 +184,33 @@ func (f *Fleet) SetHeartbeat(id gb28181.ID, interval time.Duration, misses int) 
 	sh := f.shardOf(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if s := sh.sessions[id]; s != nil && s.heartbeat != h {
-		s.heartbeat = h
+	if s := sh.sessions[id]; s != nil && s.told != h {
+		s.told = h
 		sh.markLocked(s)
+		f.takeHeartbeatLocked(sh, s)
+	}
+}
+
+// Reconsider takes over what the quirks of id say now.
+func (f *Fleet) Reconsider(id gb28181.ID) {
+	sh := f.shardOf(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s := sh.sessions[id]; s != nil {
+		f.takeHeartbeatLocked(sh, s)
+	}
+}
+
+// takeHeartbeatLocked has what s was told, and its quirks, count.
+func (f *Fleet) takeHeartbeatLocked(sh *shard, s *session) {
+	if h := f.heartbeatOf(s); h != s.heartbeat {
+		s.heartbeat = h
 		f.scheduleLocked(sh, s)
 	}
+}
+
+// heartbeatOf is what s was told, but for its quirks.
+func (f *Fleet) heartbeatOf(s *session) Heartbeat {
+	k := f.quirks.Of(s.id).Keepalive
+	return Heartbeat{Interval: cmp.Or(k.Interval, s.told.Interval), Misses: cmp.Or(k.Misses, s.told.Misses)}
 }

@@ -19,7 +19,7 @@ type Record struct {
 	Reason       string
 	Since        time.Time
 	LastSeen     time.Time
-	Heartbeat    Heartbeat
+	Heartbeat    Heartbeat // that it told, or that was configured
 	Encoding     gb28181.Encoding
 	Path         sip.Path // where it was heard last
 }
@@ -82,7 +82,7 @@ func (f *Fleet) recordLocked(s *session) Record {
 	return Record{
 		Device: s.id, Registration: s.binding, Registered: s.registered, Adopted: s.adopted, Presence: s.presence,
 		Reason: s.reason, Since: s.since, LastSeen: f.epoch.Add(time.Duration(s.lastSeen.Load())),
-		Heartbeat: s.heartbeat, Encoding: s.encoding, Path: s.path,
+		Heartbeat: s.told, Encoding: s.encoding, Path: s.path,
 	}
 }
 
@@ -103,11 +103,12 @@ func (f *Fleet) Restore(records []Record, now time.Time) {
 func (f *Fleet) restoreLocked(sh *shard, r Record, now time.Time) {
 	s := &session{
 		id: r.Device, binding: r.Registration, presence: r.Presence, reason: r.Reason, since: r.Since,
-		encoding: r.Encoding, path: r.Path, heartbeat: r.Heartbeat,
+		encoding: r.Encoding, path: r.Path, told: r.Heartbeat,
 	}
-	if s.heartbeat.Interval <= 0 || s.heartbeat.Misses <= 0 {
-		s.heartbeat = f.cfg.heartbeat()
+	if s.told.Interval <= 0 || s.told.Misses <= 0 {
+		s.told = f.cfg.heartbeat()
 	}
+	s.heartbeat = f.heartbeatOf(s)
 	s.lastSeen.Store(int64(f.since(r.LastSeen)))
 	left := r.Registration.ExpiresAt.Sub(now)
 	expired := r.Registered && left <= 0

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"hash/maphash"
 	"net/netip"
 	"strings"
@@ -82,8 +83,12 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 		}
 	}
 	before := *nonce
+	q := f.quirks.Of(id)
 	challenge := func(stale, plain bool) sip.Answer {
-		return sip.Answer{Code: 401, Challenges: f.auth.Challenges(id.String(), version >= "3", stale, plain)}
+		return sip.Answer{Code: 401, Challenges: f.auth.Challenges(id.String(), sip.Offer{
+			GB3: cmp.Or(q.GBVersion, version) >= "3", Algorithms: q.Digest.Algorithms,
+			Stale: stale, Plain: plain || q.Digest.NoQop,
+		})}
 	}
 	switch f.auth.Verify(r, id.String(), password, nonce, wall) {
 	case sip.OK:
@@ -110,7 +115,7 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 	}
 	if r.ContactStar || r.Expires == 0 {
 		f.unregisterLocked(sh, s, wall)
-		return sip.Answer{Code: 200}
+		return sip.Answer{Code: 200, NoDate: q.Clock.NoDate}
 	}
 	leave, after := f.admitLocked(s, r, wall)
 	if after > 0 {
@@ -133,7 +138,7 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 	s.plain = plain
 	granted := f.registerLocked(sh, s, r, version, wall)
 	sh.facts = append(sh.facts, leave) // what is to be done about it is done
-	return sip.Answer{Code: 200, Expires: granted}
+	return sip.Answer{Code: 200, Expires: granted, NoDate: q.Clock.NoDate}
 }
 
 // admitLocked asks for a place for the work that a REGISTER of s, nil for a device never seen,

@@ -37,7 +37,8 @@ type session struct {
 
 	id        gb28181.ID
 	place     place
-	heartbeat Heartbeat
+	told      Heartbeat // its own, or the configured one
+	heartbeat Heartbeat // that counts: told, but for its quirks
 	reason    string
 	since     time.Time
 	binding   Registration // the last one; live while registered
@@ -61,7 +62,8 @@ func (f *Fleet) shardOf(id gb28181.ID) *shard {
 
 // addLocked makes a session for id, which has none.
 func (f *Fleet) addLocked(sh *shard, id gb28181.ID) *session {
-	s := &session{id: id, heartbeat: f.cfg.heartbeat()}
+	s := &session{id: id, told: f.cfg.heartbeat()}
+	s.heartbeat = f.heartbeatOf(s)
 	sh.sessions[id] = s
 	f.counts[Unknown].Add(1)
 	return s

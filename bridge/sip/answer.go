@@ -54,9 +54,11 @@ func appendOutcome(b []byte, r *Request, a Answer, now time.Time) []byte {
 			b = appendContact(b, r.contact, a.Expires)
 		}
 		b = appendInt(b, "Expires", a.Expires)
-		b = append(b, "Date: "...)
-		b = now.In(beijing).AppendFormat(b, dateForm)
-		b = append(b, "\r\n"...)
+		if !a.NoDate {
+			b = append(b, "Date: "...)
+			b = now.In(beijing).AppendFormat(b, dateForm)
+			b = append(b, "\r\n"...)
+		}
 	case a.Expires > 0:
 		b = appendInt(b, "Expires", a.Expires)
 	}

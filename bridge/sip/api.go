@@ -84,6 +84,7 @@ type Answer struct {
 	Challenges []string      // WWW-Authenticate values of a 401
 	RetryAfter time.Duration // of 403 and 503, sent when > 0
 	GBVersion  string        // X-GB-Ver, sent when not empty
+	NoDate     bool          // the 200 of a REGISTER has no Date
 }
 
 // Handler is told what comes in.

@@ -130,25 +130,39 @@ func NewAuthenticator(realm string, algorithms []string, nonceLife time.Duration
 	return a
 }
 
+// Offer says how a device is challenged.
+type Offer struct {
+	GB3        bool     // it has shown X-GB-Ver 3.0: else MD5 alone, for many stacks read one header only
+	Algorithms []string // these instead, in this order; unknown names are left out; nil: by GB3
+	Stale      bool     // its digest was right, its nonce is not good any more
+	Plain      bool     // without qop, for a device whose digest fails with it
+}
+
 // Challenges returns the WWW-Authenticate values for device, one per algorithm, all with the
-// same new nonce. A device that has not shown X-GB-Ver 3.0 (gb3) gets MD5 alone: many stacks
-// read only the first or only the last header. plain leaves qop out, for a device whose digest
-// fails with it.
-func (a *Authenticator) Challenges(device string, gb3, stale, plain bool) []string {
+// same new nonce.
+func (a *Authenticator) Challenges(device string, o Offer) []string {
 	nonce := a.nonce(device)
-	if !gb3 {
-		return []string{a.challenge(algMD5.name, nonce, stale, plain)}
+	var out []string
+	for _, name := range o.Algorithms {
+		if alg, ok := algorithmOf(name); ok {
+			out = append(out, a.challenge(alg.name, nonce, o))
+		}
 	}
-	out := make([]string, len(a.algorithms))
-	for i, alg := range a.algorithms {
-		out[i] = a.challenge(alg.name, nonce, stale, plain)
+	switch {
+	case out != nil:
+	case !o.GB3:
+		out = []string{a.challenge(algMD5.name, nonce, o)}
+	default:
+		for _, alg := range a.algorithms {
+			out = append(out, a.challenge(alg.name, nonce, o))
+		}
 	}
 	return out
 }
 
 // challenge has no blanks after its commas, which some devices need, and always an algorithm,
 // unquoted, without which some recorders do not answer.
-func (a *Authenticator) challenge(algorithm, nonce string, stale, plain bool) string {
+func (a *Authenticator) challenge(algorithm, nonce string, o Offer) string {
 	var b strings.Builder
 	b.Grow(128)
 	b.WriteString(`Digest realm="`)
@@ -157,10 +171,10 @@ func (a *Authenticator) challenge(algorithm, nonce string, stale, plain bool) st
 	b.WriteString(nonce)
 	b.WriteString(`",algorithm=`)
 	b.WriteString(algorithm)
-	if !plain {
+	if !o.Plain {
 		b.WriteString(`,qop="auth"`)
 	}
-	if stale {
+	if o.Stale {
 		b.WriteString(`,stale=true`)
 	}
 	return b.String()

@@ -103,7 +103,7 @@ func register(branch, authorization string) *Request {
 
 func TestEachAlgorithmThatIsOfferedIsTaken(t *testing.T) {
 	a := NewAuthenticator(realm, []string{"MD5", "sha256", "SM3"}, time.Minute)
-	challenges := a.Challenges(deviceID, true, false, false)
+	challenges := a.Challenges(deviceID, Offer{GB3: true})
 	if len(challenges) != 3 {
 		t.Fatalf("got %d challenges, want 3", len(challenges))
 	}
@@ -122,9 +122,21 @@ func TestEachAlgorithmThatIsOfferedIsTaken(t *testing.T) {
 	}
 }
 
+func TestADeviceCanBeOfferedItsOwnAlgorithmsInTheirOrder(t *testing.T) {
+	a := NewAuthenticator(realm, []string{"MD5", "SHA-256"}, time.Minute)
+	got := a.Challenges(deviceID, Offer{GB3: true, Algorithms: []string{"SM3", "none", "MD5"}, Plain: true})
+	if len(got) != 2 || !strings.HasSuffix(got[0], ",algorithm=SM3") || !strings.HasSuffix(got[1], ",algorithm=MD5") {
+		t.Fatalf("got %q, want SM3 and MD5 without qop", got)
+	}
+	var st NonceState
+	if v := a.Verify(register("b", newClient(t, got[0]).authorization()), deviceID, password, &st, time.Now()); v != OK {
+		t.Errorf("answered with SM3 it is %v", v)
+	}
+}
+
 func TestOldDevicesAreOfferedMD5Alone(t *testing.T) {
 	a := NewAuthenticator(realm, []string{"MD5", "SHA-256", "SM3"}, time.Minute)
-	got := a.Challenges(deviceID, false, true, false)
+	got := a.Challenges(deviceID, Offer{Stale: true})
 	if len(got) != 1 || !strings.Contains(got[0], "algorithm=MD5") || !strings.HasSuffix(got[0], ",stale=true") {
 		t.Errorf("got %q, want one MD5 challenge with stale=true", got)
 	}
@@ -133,7 +145,7 @@ func TestOldDevicesAreOfferedMD5Alone(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewAuthenticator(realm, []string{"MD5"}, time.Minute)
-		fresh := func() *client { return newClient(t, a.Challenges(deviceID, false, false, false)[0]) }
+		fresh := func() *client { return newClient(t, a.Challenges(deviceID, Offer{})[0]) }
 		var st NonceState
 		verify := func(r *Request) Verdict { return a.Verify(r, deviceID, password, &st, time.Now()) }
 		expect := func(what string, got, want Verdict) {
@@ -191,7 +203,7 @@ func TestVerdicts(t *testing.T) {
 
 func TestNonceServesItsDeviceAlone(t *testing.T) {
 	a := NewAuthenticator(realm, []string{"MD5"}, time.Minute)
-	c := newClient(t, a.Challenges("34020000001320000002", false, false, false)[0])
+	c := newClient(t, a.Challenges("34020000001320000002", Offer{})[0])
 	var st NonceState
 	if got := a.Verify(register("b", c.authorization()), deviceID, password, &st, time.Now()); got != Stale {
 		t.Errorf("got %v, want stale", got)

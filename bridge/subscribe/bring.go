@@ -26,6 +26,13 @@ func (m *Manager) bring(ctx context.Context, device gb28181.ID, k Kind, s *subsc
 		m.subscribe(ctx, device, k, s, 0) // what a device answers to an end changes nothing
 		*s = subscription{state: Off}
 		return true
+	case k == Catalog && (moved || s.state != Refused) && m.o.Polled(device):
+		if s.live > 0 {
+			m.subscribe(ctx, device, k, s, 0)
+		}
+		s.wanted = wanted
+		s.refuse(k)
+		return true
 	case moved && s.state == Refused: // a new wish is asked anew
 		*s = subscription{wanted: wanted, state: Pending}
 	case moved:

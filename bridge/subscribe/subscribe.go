@@ -49,6 +49,7 @@ type Options struct {
 	Wait      func(ctx context.Context) error                               // for a place in the budget of requests
 	Report    func(device gb28181.ID, upheld Wanted, states map[Kind]State) // tells a change
 	Poll      func(ctx context.Context, device gb28181.ID) error            // asks for the catalogue of a device that refuses to tell changes
+	Polled    func(device gb28181.ID) bool                                  // its catalogue is asked for, instead of a subscription
 	Log       *slog.Logger
 }
 
@@ -177,6 +178,15 @@ func (m *Manager) Wish(device gb28181.ID) {
 		return // its return asks what is wanted then
 	}
 	if !e.wants(wanted) {
+		m.wakeLocked(e)
+	}
+}
+
+// Reconsider has a device looked at: whether it is polled may have changed.
+func (m *Manager) Reconsider(device gb28181.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.devices[device]; e != nil && !e.away {
 		m.wakeLocked(e)
 	}
 }

@@ -30,12 +30,13 @@ func mustID(s string) gb28181.ID {
 
 // device is a Requester that answers as a device does, and notes what it was asked.
 type device struct {
-	mu      sync.Mutex
-	codes   map[string][]int // by CmdType: the answers to come; 200 after the last
-	expires int
-	asked   []string // CmdType, Expires, Event without its id, "in" its dialog
-	reports []string
-	polled  int
+	mu       sync.Mutex
+	codes    map[string][]int // by CmdType: the answers to come; 200 after the last
+	expires  int
+	asked    []string // CmdType, Expires, Event without its id, "in" its dialog
+	reports  []string
+	polled   int
+	isPolled bool // its catalogue is to be asked for, instead of a subscription
 }
 
 func (d *device) Request(_ context.Context, _ gb28181.ID, build func(command.Peer, int) sip.Outgoing) (sip.Response, *mapping.Error) {
@@ -93,6 +94,11 @@ func run(t *testing.T, d *device, wanted *Wanted, story func(m *Manager)) {
 				d.polled++
 				return errors.New("never mind")
 			},
+			Polled: func(gb28181.ID) bool {
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				return d.isPolled
+			},
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -144,6 +150,40 @@ func TestAForgottenDialogIsMadeAnewAndAnUnknownEventAskedOtherwise(t *testing.T)
 		expect(t, "489", d.take(), "Alarm 3600 Alarm", "Alarm 3600 presence")
 		time.Sleep(550 * time.Second)
 		expect(t, "481", d.take(), "Alarm 3600 Alarm", "Alarm 3600 Alarm in")
+	})
+}
+
+// Hikvision recorders accept a subscription to their catalogue and never notify (wvp #553); that
+// they do is known from their configuration alone, or with the model that they tell later.
+func TestAPolledCatalogIsNotSubscribedTo(t *testing.T) {
+	d, wanted := &device{isPolled: true}, &Wanted{Catalog: time.Hour, Alarm: time.Hour}
+	run(t, d, wanted, func(m *Manager) {
+		m.Fresh(cam)
+		expect(t, "fresh", d.take(), "Alarm 3600 presence")
+		time.Sleep(2 * time.Hour)
+		expect(t, "within two hours", d.take(), "Alarm 3600 presence in", "Alarm 3600 presence in")
+		wanted[Catalog] = 30 * time.Minute
+		m.Wish(cam)
+		expect(t, "another interval", d.take())
+		before := d.polled
+		time.Sleep(time.Hour)
+		d.take()
+		if before != 2 || d.polled != before+2 {
+			t.Errorf("polled %d times in two hours, then %d in one; want 2 and 2", before, d.polled-before)
+		}
+	})
+	d, wanted = &device{}, &Wanted{Catalog: time.Hour}
+	run(t, d, wanted, func(m *Manager) {
+		m.Fresh(cam)
+		expect(t, "before its model is known", d.take(), "Catalog 3600 Catalog")
+		d.mu.Lock()
+		d.isPolled = true
+		d.mu.Unlock()
+		m.Reconsider(cam)
+		expect(t, "once it is known", d.take(), "Catalog 0 Catalog in")
+		if _, states := m.Of(cam); states[Catalog] != Refused {
+			t.Errorf("its state is %s", states[Catalog])
+		}
 	})
 }
 

@@ -24,6 +24,7 @@ func bridgeConfig(c *configs.Config) bridge.Config {
 		Subscribe: map[string]time.Duration{
 			"catalog": c.Devices.Subscribe.Catalog, "alarm": c.Devices.Subscribe.Alarm, "position": c.Devices.Subscribe.Position,
 		},
+		Quirks:       c.Devices.Quirks,
 		RecoveryRate: c.Devices.RecoveryRate,
 		Vanished:     c.Devices.Vanished,
 		HTTPListen:   c.HTTP.Listen,

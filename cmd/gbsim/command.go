@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,8 +61,15 @@ func command(out, progress io.Writer) *cobra.Command {
 	f.Var(&o.ramp, "ramp", "devices that begin in a second, as 500/s; 0: all at once")
 	f.DurationVar(&o.fleet.Duration, "duration", 0, "how long to run; 0: until a signal")
 	f.Float64Var(&o.fleet.Alarms, "alarms", 0, "alarms per minute and device")
+	f.Float64Var(&o.fleet.Events, "catalog-events", 0, "channels that go off or come on, per minute and device")
+	f.DurationVar(&o.fleet.Position, "positions", 0, "between two positions that a device tells unasked; 0: as they are subscribed to")
+	f.Var((*refusals)(&d.RefuseSubscribe), "refuse-subscribe", "subscriptions to refuse: catalog, alarm, position, ptz_position, each with =CODE for another than 403")
+	f.DurationVar(&d.SubscriptionMost, "subscription-most", 0, "the longest subscription that is granted; 0: as asked for")
 	f.Float64Var(&d.Loss, "loss", 0, "share of datagrams dropped, each way, 0 to 1 (UDP)")
 	f.Float64Var(&o.fleet.Die, "die", 0, "share of devices that fall silent at some moment of the run, 0 to 1")
+	f.IntVar(&d.Records, "records", 24, "recordings of each channel, each of an hour, 0 to 10000")
+	f.IntVar(&d.Cards, "cards", 1, "SD cards of each device, 0 to 8")
+	f.DurationVar(&d.Reboot, "reboot", 2*time.Second, "how long TeleBoot keeps a device away")
 	f.IntVar(&d.CatalogPerPacket, "catalog-per-packet", 4, "channels in one Catalog packet")
 	f.StringVar(&d.Encoding, "encoding", "gb2312", "of bodies: gb2312, gb18030 or utf-8")
 	f.StringVar(&d.GBVersion, "gb-version", "", "X-GB-Ver to send, as 2.0 or 3.0")
@@ -94,5 +102,43 @@ func (r *rate) Set(text string) error {
 		return fmt.Errorf("use a number with /s or /m, such as 500/s")
 	}
 	*r = rate(v / per)
+	return nil
+}
+
+// refusals is a flag such as catalog,alarm=489: SIP codes by the CmdType of a subscription.
+type refusals map[string]int
+
+// subscribable are the CmdTypes that the flag's names stand for.
+var subscribable = map[string]string{"catalog": "Catalog", "alarm": "Alarm", "position": "MobilePosition", "ptz_position": "PTZPosition"}
+
+func (r *refusals) String() string {
+	var names []string
+	for name, cmd := range subscribable {
+		if code := (*r)[cmd]; code != 0 {
+			names = append(names, name+"="+strconv.Itoa(code))
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ",")
+}
+
+func (r *refusals) Type() string { return "kinds" }
+
+// Set reads names, each with a code of its own or without, separated by commas.
+func (r *refusals) Set(text string) error {
+	for part := range strings.SplitSeq(text, ",") {
+		name, number, own := strings.Cut(part, "=")
+		cmd, code := subscribable[name], 403
+		if own {
+			code, _ = strconv.Atoi(number) // no number is no code, as the check below says
+		}
+		if cmd == "" || code < 300 || code > 699 {
+			return fmt.Errorf("%q: use catalog, alarm, position or ptz_position, with =CODE of 300 to 699 for another answer than 403", part)
+		}
+		if *r == nil {
+			*r = make(refusals)
+		}
+		(*r)[cmd] = code
+	}
 	return nil
 }

@@ -125,10 +125,19 @@ func TestNobodyIsAdmittedIsAnError(t *testing.T) {
 
 func TestWrongCommandLineIsAUsageError(t *testing.T) {
 	for _, args := range [][]string{{"--ramp", "fast"}, {"--devices", "0"}, {"--first-id", "1"}, {"--nonsense"}, {"surplus"},
-		{"--server", "http://x"}, {"--loss", "2"}, {"--encoding", "latin1"}, {"--transport", "sctp"}} {
+		{"--server", "http://x"}, {"--loss", "2"}, {"--encoding", "latin1"}, {"--transport", "sctp"},
+		{"--records", "10001"}, {"--cards", "9"}, {"--reboot", "-1s"},
+		{"--refuse-subscribe", "weather"}, {"--refuse-subscribe", "alarm=200"}, {"--catalog-events", "-1"}, {"--positions", "-1s"}} {
 		if _, _, err := execute(t.Context(), args...); !errors.Is(err, errUsage) {
 			t.Errorf("%v: %v, want a usage error", args, err)
 		}
+	}
+}
+
+func TestRefusalsNameKindsAndCodes(t *testing.T) {
+	var r refusals
+	if err := r.Set("catalog,ptz_position=489"); err != nil || r["Catalog"] != 403 || r["PTZPosition"] != 489 || r.String() != "catalog=403,ptz_position=489" {
+		t.Errorf("%v, %v", r, err)
 	}
 }
 

@@ -1,6 +1,9 @@
 package gb28181
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Catalog is a packet of a device's list of channels, as an answer [GB28181-2022 A.2.6.7] or
 // as a notification of changes, whose items have an Event [GB28181-2022 N.2].
@@ -59,15 +62,16 @@ func itemEvent(event, status string) string {
 }
 
 // Channels returns the items that are channels of device. Regions (short codes) and nodes
-// of the tree (types 200-299: systems, business groups, virtual organisations) are none, and
-// the device itself is one only where nothing else is [GB28181-2022 Annex J].
-func Channels(device string, items []CatalogItem) []CatalogItem {
+// of the tree (types 200-299: systems, business groups, virtual organisations) are none, unless
+// their type is one of types, and the device itself is one only where nothing else is
+// [GB28181-2022 Annex J].
+func Channels(device string, items []CatalogItem, types ...string) []CatalogItem {
 	channels := make([]CatalogItem, 0, len(items))
 	var itself *CatalogItem
 	for i, item := range items {
 		id, err := ParseID(item.DeviceID)
 		switch {
-		case err != nil, id.Type()[0] == '2':
+		case err != nil, id.Type()[0] == '2' && !slices.Contains(types, id.Type()):
 		case item.DeviceID == device:
 			itself = &items[i]
 		default:

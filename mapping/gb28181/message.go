@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Message is one MANSCDP body [GB28181-2022 A.1].
@@ -17,6 +18,8 @@ type Message struct {
 	Faulty   bool     // something had to be forgiven
 	Body     any      // *Keepalive, *Catalog, …; *Unknown for what has no type of its own
 	Tree     *Element // all of it, as read
+
+	Zone *time.Location // of the device's clock, for who knows it; nil: UTC+8
 }
 
 // Unknown is the body of a message that has no type here; Message.Tree holds its fields.

@@ -20,22 +20,35 @@ var timeForms = []struct {
 
 // ParseTime reads a device's time: UTC+8 unless it names a zone. ok is false for what is none,
 // and for the zeros that stand for no time.
-func ParseTime(s string) (t time.Time, ok bool) {
+func ParseTime(s string) (t time.Time, ok bool) { return ParseTimeIn(s, nil) }
+
+// ParseTimeIn is ParseTime for a device whose clock is of zone; nil is UTC+8.
+func ParseTimeIn(s string, zone *time.Location) (t time.Time, ok bool) {
 	s = strings.TrimSpace(s)
 	if s == "" || strings.HasPrefix(s, "0000-") {
 		return time.Time{}, false
 	}
 	for _, f := range timeForms {
-		zone := Zone
+		in := orZone(zone)
 		if f.zoned {
-			zone = time.UTC
+			in = time.UTC
 		}
-		if t, err := time.ParseInLocation(f.form, s, zone); err == nil {
+		if t, err := time.ParseInLocation(f.form, s, in); err == nil {
 			return t, true
 		}
 	}
 	return time.Time{}, false
 }
 
-// FormatTime writes t as bodies have it: local time without zone.
-func FormatTime(t time.Time) string { return t.In(Zone).Format("2006-01-02T15:04:05") }
+// FormatTime writes t as bodies have it: local time without zone. The zone is the device's;
+// nil is UTC+8.
+func FormatTime(t time.Time, zone *time.Location) string {
+	return t.In(orZone(zone)).Format("2006-01-02T15:04:05")
+}
+
+func orZone(zone *time.Location) *time.Location {
+	if zone == nil {
+		return Zone
+	}
+	return zone
+}

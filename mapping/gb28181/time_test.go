@@ -25,7 +25,20 @@ func TestTimesAreTheDevicesUnlessTheyNameAZone(t *testing.T) {
 			t.Errorf("%q is taken for %v", text, got)
 		}
 	}
-	if got := FormatTime(time.Unix(want, 0).UTC()); got != "2026-09-23T08:09:10" {
+	if got := FormatTime(time.Unix(want, 0).UTC(), nil); got != "2026-09-23T08:09:10" {
+		t.Errorf("written as %s", got)
+	}
+}
+
+func TestADeviceWithAClockOfItsOwnIsReadAndWrittenByIt(t *testing.T) {
+	at := time.Unix(1790122150, 0)
+	if got, ok := ParseTimeIn("2026-09-23T00:09:10", time.UTC); !ok || !got.Equal(at) {
+		t.Errorf("read as %v, %v", got, ok)
+	}
+	if got, ok := ParseTimeIn("2026-09-23T08:09:10+08:00", time.UTC); !ok || !got.Equal(at) {
+		t.Errorf("with a zone of its own it is %v, %v", got, ok)
+	}
+	if got := FormatTime(at, time.UTC); got != "2026-09-23T00:09:10" {
 		t.Errorf("written as %s", got)
 	}
 }

@@ -1,7 +1,7 @@
 package camera
 
 import (
-	"maps"
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -12,13 +12,19 @@ import (
 // queries returns what answers a Query, nil when its CmdType is unknown.
 func (d *Device) queries(r *Request) func() {
 	answer := map[string]func(*Request){
-		"Catalog":           d.answerCatalog,
-		"DeviceInfo":        d.answerInfo,
-		"DeviceStatus":      d.answerStatus,
-		"PresetQuery":       d.answerPresets,
-		"HomePositionQuery": d.answerHome,
-		"PTZPosition":       d.answerPosition,
-		"ConfigDownload":    d.answerConfig,
+		"Catalog":              d.answerCatalog,
+		"DeviceInfo":           d.answerInfo,
+		"DeviceStatus":         d.answerStatus,
+		"RecordInfo":           d.answerRecords,
+		"Alarm":                d.answerAlarm,
+		"ConfigDownload":       d.answerConfig,
+		"PresetQuery":          d.answerPresets,
+		"MobilePosition":       d.answerPlace,
+		"HomePositionQuery":    d.answerHome,
+		"CruiseTrackListQuery": d.answerTracks,
+		"CruiseTrackQuery":     d.answerTrack,
+		"PTZPosition":          d.answerPosition,
+		"SDCardStatus":         d.answerCards,
 	}[r.CmdType]
 	switch {
 	case answer == nil:
@@ -60,24 +66,28 @@ func (d *Device) respondAll(packets []string) {
 }
 
 func (d *Device) answerCatalog(r *Request) {
-	channels := d.cfg.Channels
-	sum := len(channels)
+	channels := d.channels()
+	items := make([]string, len(channels))
+	for i, c := range channels {
+		items[i] = d.item(c)
+	}
+	d.respondAll(d.pages(r, "DeviceList", items, d.cfg.CatalogPerPacket))
+}
+
+// pages cuts a list into the packets of one answer, which all have the same SN and SumNum;
+// before stands ahead of SumNum in each [GB28181-2022 Annex M].
+func (d *Device) pages(r *Request, list string, items []string, perPacket int, before ...string) []string {
+	sum := len(items)
 	if d.cfg.LieSumNum > 0 {
 		sum = d.cfg.LieSumNum
 	}
-	total := "<SumNum>" + strconv.Itoa(sum) + "</SumNum>\r\n"
-	if len(channels) == 0 { // nothing found: SumNum 0 and no list
-		d.respond(r, total)
-		return
+	head := strings.Join(before, "") + "<SumNum>" + strconv.Itoa(sum) + "</SumNum>\r\n"
+	if len(items) == 0 { // nothing found: SumNum 0 and no list
+		return []string{frame("Response", r.CmdType, r.SN, r.DeviceID, head)}
 	}
 	var packets []string
-	for page := range slices.Chunk(channels, d.cfg.CatalogPerPacket) {
-		var items strings.Builder
-		for _, c := range page {
-			items.WriteString(d.item(c))
-		}
-		packet := frame("Response", r.CmdType, r.SN, r.DeviceID, total,
-			`<DeviceList Num="`+strconv.Itoa(len(page))+"\">\r\n", items.String(), "</DeviceList>\r\n")
+	for page := range slices.Chunk(items, perPacket) {
+		packet := frame("Response", r.CmdType, r.SN, r.DeviceID, head, numbered(list, page))
 		packets = append(packets, packet)
 		if d.cfg.Repeat {
 			packets = append(packets, packet)
@@ -86,13 +96,23 @@ func (d *Device) answerCatalog(r *Request) {
 	if d.cfg.Shuffle {
 		rand.Shuffle(len(packets), func(i, j int) { packets[i], packets[j] = packets[j], packets[i] })
 	}
-	d.respondAll(packets)
+	return packets
 }
 
 // item is one channel of the Catalog [GB28181-2022 A.2.1.9].
 func (d *Device) item(c Channel) string {
 	if len(c.ID) <= 8 { // a region has a name and no more [GB28181-2022 J]
 		return "<Item>\r\n" + tag("DeviceID", c.ID) + tag("Name", c.Name) + "</Item>\r\n"
+	}
+	civil, parent, parental := cmp.Or(c.CivilCode, c.ID[:6]), cmp.Or(c.Parent, d.cfg.ID), "0"
+	if c.Parental {
+		parental = "1"
+	}
+	switch c.kind() {
+	case "215": // a business group: its parent is a system
+		return group("Item", tag("DeviceID", c.ID)+tag("Name", c.Name)+tag("CivilCode", civil)+tag("ParentID", parent))
+	case "216": // a virtual organisation: it has a parent only where that is another one
+		return group("Item", tag("DeviceID", c.ID)+tag("Name", c.Name)+tag("ParentID", c.Parent)+tag("BusinessGroupID", c.BusinessGroup))
 	}
 	var place, kind string
 	if c.Longitude != 0 || c.Latitude != 0 {
@@ -102,18 +122,21 @@ func (d *Device) item(c Channel) string {
 		kind = "<Info>\r\n" + tag("PTZType", strconv.Itoa(c.PTZType)) + "</Info>\r\n"
 	}
 	return "<Item>\r\n" + tag("DeviceID", c.ID) + tag("Name", c.Name) + tag("Manufacturer", d.cfg.Manufacturer) +
-		tag("Model", d.cfg.Model) + tag("Owner", "Owner") + tag("CivilCode", c.ID[:6]) + tag("Address", "Address") +
-		tag("Parental", "0") + tag("ParentID", d.cfg.ID) + tag("SafetyWay", "0") + tag("RegisterWay", "1") +
-		tag("Secrecy", "0") + tag("Status", c.Status) + place + kind + "</Item>\r\n"
+		tag("Model", d.cfg.Model) + tag("Owner", "Owner") + tag("CivilCode", civil) + tag("Address", "Address") +
+		tag("Parental", parental) + tag("ParentID", parent) + tag("SafetyWay", "0") + tag("RegisterWay", "1") +
+		tag("Secrecy", "0") + tag("Status", c.Status) + tag("BusinessGroupID", c.BusinessGroup) + place + kind + "</Item>\r\n"
 }
 
 func (d *Device) answerInfo(r *Request) {
 	d.mu.Lock()
-	name := d.cfg.Name // a DeviceConfig may be writing it
+	firmware := d.cfg.Firmware // an upgrade may be writing it
 	d.mu.Unlock()
-	d.respond(r, tag("DeviceName", name), tag("Result", "OK"), tag("Manufacturer", d.cfg.Manufacturer),
-		tag("Model", d.cfg.Model), tag("Firmware", d.cfg.Firmware), tag("Channel", strconv.Itoa(len(d.cfg.Channels))))
+	d.respond(r, tag("DeviceName", d.name()), tag("Result", "OK"), tag("Manufacturer", d.cfg.Manufacturer),
+		tag("Model", d.cfg.Model), tag("Firmware", firmware), tag("Channel", strconv.Itoa(len(d.channels()))))
 }
+
+// answerAlarm agrees: alarms are told as they come, asked for or not [GB28181-2016 A.2.4].
+func (d *Device) answerAlarm(r *Request) { d.respond(r, tag("Result", "OK")) }
 
 func (d *Device) answerStatus(r *Request) {
 	t := d.Channel(r.DeviceID)
@@ -128,54 +151,14 @@ func (d *Device) answerStatus(r *Request) {
 		duty = "ONDUTY"
 	}
 	online := "ONLINE"
-	for _, c := range d.cfg.Channels {
+	for _, c := range d.channels() {
 		if c.ID == r.DeviceID && c.Status != "ON" {
 			online = "OFFLINE"
 		}
 	}
 	d.respond(r, tag("Result", "OK"), tag("Online", online), tag("Status", "OK"), tag("Encode", "ON"), tag("Record", record),
-		tag("DeviceTime", time.Now().In(beijing).Format("2006-01-02T15:04:05")),
+		tag("DeviceTime", clockTime(time.Now())),
 		"<Alarmstatus Num=\"1\">\r\n<Item>\r\n", tag("DeviceID", r.DeviceID), tag("DutyStatus", duty), "</Item>\r\n</Alarmstatus>\r\n")
-}
-
-func (d *Device) answerPresets(r *Request) {
-	presets := d.Channel(r.DeviceID).Presets
-	n := strconv.Itoa(len(presets))
-	var items strings.Builder
-	for _, id := range slices.Sorted(maps.Keys(presets)) {
-		items.WriteString("<Item>\r\n" + tag("PresetID", strconv.Itoa(id)) + tag("PresetName", presets[id].Name) + "</Item>\r\n")
-	}
-	d.respond(r, tag("SumNum", n), `<PresetList Num="`+n+"\">\r\n", items.String(), "</PresetList>\r\n")
-}
-
-func (d *Device) answerHome(r *Request) {
-	h := d.Channel(r.DeviceID).Home
-	enabled := "0"
-	if h.Enabled {
-		enabled = "1"
-	}
-	d.respond(r, "<HomePosition>\r\n", tag("Enabled", enabled), tag("ResetTime", strconv.Itoa(h.ResetTime)),
-		tag("PresetIndex", strconv.Itoa(h.PresetIndex)), "</HomePosition>\r\n")
-}
-
-func (d *Device) answerPosition(r *Request) {
-	t := d.Channel(r.DeviceID)
-	two := func(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
-	d.respond(r, tag("Pan", two(t.Pan)), tag("Tilt", two(t.Tilt)), tag("Zoom", two(t.Zoom)))
-}
-
-// answerConfig tells BasicParam; of other types it has nothing, and says OK with no element,
-// as devices do [GB28181-2022 A.2.6.8].
-func (d *Device) answerConfig(r *Request) {
-	var basic string
-	if slices.Contains(strings.Split(r.Element("ConfigType"), "/"), "BasicParam") {
-		d.mu.Lock()
-		beat, misses, expires, name := d.beatEvery, d.misses, d.cfg.Expires, d.cfg.Name
-		d.mu.Unlock()
-		basic = "<BasicParam>\r\n" + tag("Name", name) + tag("Expiration", seconds(expires)) +
-			tag("HeartBeatInterval", seconds(beat)) + tag("HeartBeatCount", strconv.Itoa(misses)) + "</BasicParam>\r\n"
-	}
-	d.respond(r, tag("Result", "OK"), basic)
 }
 
 // seconds writes whole seconds.

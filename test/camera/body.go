@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/simplifiedchinese"
@@ -110,6 +112,71 @@ func tag(name, value string) string {
 	}
 	return "<" + name + ">" + escaper.Replace(value) + "</" + name + ">\r\n"
 }
+
+// group returns an element with these inside.
+func group(name string, inner ...string) string {
+	return "<" + name + ">\r\n" + strings.Join(inner, "") + "</" + name + ">\r\n"
+}
+
+// numbered returns an element whose Num tells how many items are inside.
+func numbered(name string, items []string) string {
+	return "<" + name + ` Num="` + strconv.Itoa(len(items)) + "\">\r\n" + strings.Join(items, "") + "</" + name + ">\r\n"
+}
+
+// counted returns SumNum and the list: all items of an answer that takes one packet.
+func counted(list string, items []string) []string {
+	return []string{tag("SumNum", strconv.Itoa(len(items))), numbered(list, items)}
+}
+
+// digit writes a flag.
+func digit(on bool) string {
+	if on {
+		return "1"
+	}
+	return "0"
+}
+
+// number reads the whole number in a child of that name, from low to high. What is absent
+// changes nothing, unless it must be there.
+func (e *element) number(name string, low, high int, must bool, to *int) error {
+	text := e.child(name)
+	if text == "" && !must {
+		return nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < low || n > high {
+		return fmt.Errorf("%s %s %q: %d to %d is wanted", e.name, name, text, low, high)
+	}
+	*to = n
+	return nil
+}
+
+// write renders e as it was read, with the Num that its kind of list wants.
+func (e *element) write() string {
+	if len(e.children) == 0 {
+		return tag(e.name, e.text)
+	}
+	inner := make([]string, len(e.children))
+	for i, c := range e.children {
+		inner[i] = c.write()
+	}
+	if e.name == "RegionList" || e.name == "VideoParamAttribute" {
+		return numbered(e.name, inner)
+	}
+	return group(e.name, inner...)
+}
+
+// beijing is the zone of all times in bodies [GB28181-2022 9.10].
+var beijing = time.FixedZone("UTC+8", 8*3600)
+
+// localTime is how bodies write a time, UTC+8 without a zone.
+const localTime = "2006-01-02T15:04:05"
+
+// clockTime writes a time so.
+func clockTime(t time.Time) string { return t.In(beijing).Format(localTime) }
+
+// decimal writes a number with as many digits as it has.
+func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // frame returns a whole body: root, CmdType, SN, DeviceID and the rest [GB28181-2022 A.2].
 func frame(root, cmd, sn, id string, rest ...string) string {

@@ -35,6 +35,12 @@ type Config struct {
 	Retry     time.Duration // wait after a failed registration or a lost connection; 10s
 	Timeout   time.Duration // a request without an answer is lost after this; 11.5s: sends at 0, 0.5, 1.5, 3.5, 7.5
 
+	Records          int           // recordings of each channel, 0…10000; the newest ends when the device begins
+	RecordLength     time.Duration // of each; 1h
+	RecordsPerPacket int           // items in one RecordInfo packet; 4
+	Cards            int           // SD cards, 0…8
+	FormatTime       time.Duration // of formatting one; 3s
+
 	CatalogPerPacket int  // items in one Catalog packet; 4
 	LieSumNum        int  // SumNum that is told instead of the true one; 0: the truth
 	Shuffle          bool // Catalog packets go out in any order
@@ -46,6 +52,10 @@ type Config struct {
 	Reboot        time.Duration // how long TeleBoot keeps the device away; 2s
 	Silent        bool          // begins as SetSilent(true)
 	Stubborn      bool          // does not register again when its keepalive is refused
+
+	RefuseSubscribe  map[string]int              // CmdType of a SUBSCRIBE's Query -> the SIP code that refuses it (403, 405, 489 …)
+	SubscriptionMost time.Duration               // the longest Expires that is granted; 0: what is asked for
+	Places           func(now time.Time) []Place // where the device and its channels are; nil: the device goes round a circle
 
 	Unknown   Unknown                  // what an unknown CmdType gets
 	Refuse    func(cmd string) bool    // true: this CmdType, or Control element (GuardCmd …), gets Result ERROR
@@ -63,6 +73,23 @@ type Channel struct {
 	PTZType   int    // 1 dome … 7 [GB28181-2022 A.2.1.9]; 0: left out
 	Longitude float64
 	Latitude  float64
+
+	Parent        string // ParentID: one or more IDs joined by "/"; the device when empty
+	Parental      bool   // it has children
+	CivilCode     string // the first six digits of the ID when empty
+	BusinessGroup string // BusinessGroupID, of a virtual organisation or what is in one
+}
+
+// camera reports whether c is more than a node of the tree: neither a region nor a system, a
+// business group (215) or a virtual organisation (216) [GB28181-2022 Annex J].
+func (c Channel) camera() bool { return len(c.ID) == 20 && c.ID[10] != '2' }
+
+// kind is the type code of c's ID, "" where it has none [GB28181-2022 E.1].
+func (c Channel) kind() string {
+	if len(c.ID) != 20 {
+		return ""
+	}
+	return c.ID[10:13]
 }
 
 // Unknown is how a device meets a CmdType that it does not know.
@@ -101,11 +128,18 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Loss < 0 || c.Loss > 1 {
 		complain("loss %v: a share between 0 and 1 is wanted", c.Loss)
 	}
+	if c.Records < 0 || c.Records > recordsMost {
+		complain("records %d: 0 to %d of each channel are wanted", c.Records, recordsMost)
+	}
+	if c.Cards < 0 || c.Cards > cardsMost {
+		complain("cards %d: 0 to %d are wanted", c.Cards, cardsMost)
+	}
 	for _, v := range []struct {
 		name string
 		is   time.Duration
 	}{{"keepalive", c.Keepalive}, {"expires", c.Expires}, {"retry", c.Retry}, {"timeout", c.Timeout},
-		{"answer delay", c.AnswerDelay}, {"response delay", c.ResponseDelay}, {"reboot", c.Reboot}} {
+		{"answer delay", c.AnswerDelay}, {"response delay", c.ResponseDelay}, {"reboot", c.Reboot},
+		{"record length", c.RecordLength}, {"format time", c.FormatTime}, {"longest subscription", c.SubscriptionMost}} {
 		if v.is < 0 {
 			complain("%s %v is negative; use 0 for the default or a duration such as 60s", v.name, v.is)
 		}
@@ -117,8 +151,19 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.Expires, time.Hour)
 	orDefault(&c.Retry, 10*time.Second)
 	orDefault(&c.Timeout, 11500*time.Millisecond)
+	orDefault(&c.RecordLength, time.Hour)
+	orDefault(&c.RecordsPerPacket, 4)
+	orDefault(&c.FormatTime, 3*time.Second)
 	orDefault(&c.CatalogPerPacket, 4)
 	orDefault(&c.Reboot, 2*time.Second)
+	for cmd, code := range c.RefuseSubscribe {
+		if !slices.Contains(subscriptionKinds, cmd) || code < 300 || code > 699 {
+			complain("refused subscription %q with %d: one of %q and a code of 300 to 699 are wanted", cmd, code, subscriptionKinds)
+		}
+	}
+	if c.CatalogPerPacket < 0 {
+		complain("%d channels in a Catalog packet; 1 or more are wanted", c.CatalogPerPacket)
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

@@ -3,8 +3,6 @@ package camera
 import (
 	"fmt"
 	"slices"
-	"strconv"
-	"time"
 )
 
 // control carries out one element of a Control.
@@ -26,14 +24,12 @@ func deviceControls() map[string]control {
 		"IFameCmd":       {apply: applyIFrame}, // 2016 spells it so
 		"IFrameCmd":      {apply: applyIFrame},
 		"TeleBoot":       {apply: applyBoot, after: (*Device).reboot},
-		"DragZoomIn":     {apply: func(*Device, *Request, *element, *Target) error { return nil }},
-		"DragZoomOut":    {apply: func(*Device, *Request, *element, *Target) error { return nil }},
+		"DragZoomIn":     {apply: applyDrag},
+		"DragZoomOut":    {apply: applyDrag},
+		"TargetTrack":    {apply: applyTrack},
+		"FormatSDCard":   {apply: applyFormat},
+		"DeviceUpgrade":  {apply: applyUpgrade, after: (*Device).upgrading, responds: true},
 	}
-}
-
-// deviceConfigs returns those of DeviceConfig.
-func deviceConfigs() map[string]control {
-	return map[string]control{"BasicParam": {apply: applyBasic, after: (*Device).rebeat, responds: true}}
 }
 
 // controls returns what carries out a Control, nil when nothing in it is known.
@@ -150,158 +146,6 @@ func applyIFrame(_ *Device, _ *Request, e *element, t *Target) error {
 	return err
 }
 
-func applyHome(_ *Device, _ *Request, e *element, t *Target) error {
-	enabled, err := strconv.Atoi(e.child("Enabled"))
-	if err != nil || enabled != 0 && enabled != 1 {
-		return fmt.Errorf("HomePosition Enabled %q: 0 or 1 is wanted", e.child("Enabled"))
-	}
-	h := HomePosition{Enabled: enabled == 1, ResetTime: t.Home.ResetTime, PresetIndex: t.Home.PresetIndex}
-	for name, to := range map[string]*int{"ResetTime": &h.ResetTime, "PresetIndex": &h.PresetIndex} {
-		if text := e.child(name); text != "" {
-			if *to, err = strconv.Atoi(text); err != nil {
-				return fmt.Errorf("HomePosition %s %q is no number", name, text)
-			}
-		}
-	}
-	t.Home = h
-	return nil
-}
-
-func applyPrecise(_ *Device, _ *Request, e *element, t *Target) error {
-	pan, tilt, zoom := t.Pan, t.Tilt, t.Zoom
-	for name, to := range map[string]*float64{"Pan": &pan, "Tilt": &tilt, "Zoom": &zoom} {
-		if text := e.child(name); text != "" {
-			v, err := strconv.ParseFloat(text, 64)
-			if err != nil {
-				return fmt.Errorf("PTZPreciseCtrl %s %q is no number", name, text)
-			}
-			*to = v
-		}
-	}
-	if pan < 0 || pan > 360 {
-		return fmt.Errorf("PTZPreciseCtrl Pan %v: 0…360 is wanted", pan)
-	}
-	t.Pan, t.Tilt, t.Zoom = wrap(pan), min(max(tilt, tiltLeast), tiltMost), min(max(zoom, zoomLeast), zoomMost)
-	return nil
-}
-
-// applyPTZ moves the camera, or keeps what it is told about presets, cruises and scans.
-func applyPTZ(_ *Device, r *Request, e *element, t *Target) error {
-	c, err := decodePTZ(e.text)
-	if err != nil {
-		return err
-	}
-	switch c.Group {
-	case "move":
-		t.pan, t.tilt, t.zoom = c.Pan, c.Tilt, c.Zoom
-		t.Moving = c.Pan != 0 || c.Tilt != 0 || c.Zoom != 0
-		t.Cruise, t.Scan = -1, -1 // a movement, and a stop, end both [GB28181-2022 A.3]
-	case "focus":
-		t.Focus, t.Iris = c.Focus, c.Iris
-	case "preset":
-		return t.preset(c, r.Element("PTZCmdParams", "PresetName"))
-	case "cruise":
-		t.cruise(c)
-	case "scan":
-		if c.Action == "start" {
-			t.Scan = c.Number
-		}
-	case "aux":
-		if t.Aux == nil {
-			t.Aux = make(map[int]bool)
-		}
-		t.Aux[c.Number] = c.Action == "on"
-	}
-	return nil
-}
-
-// preset sets, calls or deletes one. Calling one that is not set fails.
-func (t *Target) preset(c ptzCommand, name string) error {
-	p, set := t.Presets[c.Number]
-	switch {
-	case c.Number == 0:
-		return fmt.Errorf("preset 0 is reserved; 1…255 are wanted")
-	case c.Action == "set":
-		if t.Presets == nil {
-			t.Presets = make(map[int]Preset)
-		}
-		orDefault(&name, "Preset "+strconv.Itoa(c.Number))
-		t.Presets[c.Number] = Preset{name, t.Pan, t.Tilt, t.Zoom}
-	case c.Action == "delete":
-		delete(t.Presets, c.Number)
-	case !set:
-		return fmt.Errorf("preset %d is not set", c.Number)
-	default:
-		t.Moving, t.Preset = false, c.Number
-		t.Pan, t.Tilt, t.Zoom = p.Pan, p.Tilt, p.Zoom
-	}
-	return nil
-}
-
-// cruise keeps the points of a group, and which group runs.
-func (t *Target) cruise(c ptzCommand) {
-	if t.Cruises == nil {
-		t.Cruises = make(map[int][]int)
-	}
-	switch {
-	case c.Action == "add":
-		t.Cruises[c.Number] = append(t.Cruises[c.Number], c.Value)
-	case c.Action == "delete" && c.Value == 0:
-		delete(t.Cruises, c.Number)
-	case c.Action == "delete":
-		t.Cruises[c.Number] = slices.DeleteFunc(t.Cruises[c.Number], func(p int) bool { return p == c.Value })
-	case c.Action == "start":
-		t.Cruise = c.Number
-	}
-}
-
-// applyBasic takes over BasicParam: the name, Expires, the heartbeat [GB28181-2022 A.2.3.2.2].
-func applyBasic(d *Device, _ *Request, e *element, _ *Target) error {
-	number := func(name string, is int) (int, error) {
-		text := e.child(name)
-		if text == "" {
-			return is, nil
-		}
-		n, err := strconv.Atoi(text)
-		if err != nil || n <= 0 {
-			return 0, fmt.Errorf("BasicParam %s %q: a number above 0 is wanted", name, text)
-		}
-		return n, nil
-	}
-	beat, err := number("HeartBeatInterval", int(d.beatEvery/time.Second))
-	if err != nil {
-		return err
-	}
-	misses, err := number("HeartBeatCount", d.misses)
-	if err != nil {
-		return err
-	}
-	expires, err := number("Expiration", int(d.cfg.Expires/time.Second))
-	if err != nil {
-		return err
-	}
-	if name := e.child("Name"); name != "" {
-		d.cfg.Name = name
-	}
-	if e.child("HeartBeatInterval") != "" {
-		d.beatEvery = time.Duration(beat) * time.Second
-	}
-	if e.child("Expiration") != "" {
-		d.cfg.Expires = time.Duration(expires) * time.Second
-	}
-	d.misses = misses
-	return nil
-}
-
-// rebeat lets a changed heartbeat begin.
-func (d *Device) rebeat() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.registered {
-		d.planBeatLocked(false)
-	}
-}
-
 func applyBoot(d *Device, _ *Request, e *element, _ *Target) error {
 	_, err := oneOf(e, "Boot")
 	if err == nil {
@@ -333,6 +177,7 @@ func (d *Device) reboot() {
 func (d *Device) wake(l *link) {
 	d.mu.Lock()
 	d.rebooting, d.challenge, d.recent = false, nil, nil
+	d.forgetLocked()
 	d.regCall, d.regTag, d.regSeq = token()+"@"+d.cfg.Domain, token(), 0
 	closed := d.closed
 	d.mu.Unlock()

@@ -4,7 +4,7 @@
 // witness of what the platform says.
 //
 //	platform ──▶ link ──▶ Device.receive ──▶ serve ──▶ Query: answers │ Control: state
-//	platform ◀── link ◀── transactions ◀── Register, Keepalive, Alarm, Responses
+//	platform ◀── link ◀── transactions ◀── Register, Keepalive, Alarm, Responses, NOTIFYs of subscriptions
 //	                          ▲ clock: retransmission, keepalive, refresh; one for a whole fleet
 package camera
 
@@ -26,11 +26,13 @@ type Device struct {
 	clock *clock
 	hub   *hub   // shared sockets of a fleet; nil: one of its own
 	stats *Stats // nil counts nothing
+	born  time.Time
 
 	silence   atomic.Bool // dead: neither sends nor hears
 	answering atomic.Bool
-	buffer    int  // bytes of a datagram it can read
-	record    bool // keeps Received
+	signed    atomic.Int64 // LastSign, as Unix nanoseconds
+	buffer    int          // bytes of a datagram it can read
+	record    bool         // keeps Received
 
 	wg   sync.WaitGroup // readers, reconnections and an own clock
 	stop context.CancelFunc
@@ -56,6 +58,8 @@ type Device struct {
 	beat         *entry
 	beatEvery    time.Duration
 	misses       int
+	faulty       []string
+	subs         map[string]*subscription                // the live ones, by CmdType
 	firstBeat    func(every time.Duration) time.Duration // of a fleet: spreads the first keepalive
 
 	state   state
@@ -75,7 +79,7 @@ func New(cfg Config) (*Device, error) {
 
 // newDevice makes a device of a configuration that has been checked.
 func newDevice(cfg Config) *Device {
-	d := &Device{cfg: cfg, beatEvery: cfg.Keepalive, misses: 3}
+	d := &Device{cfg: cfg, born: time.Now(), beatEvery: cfg.Keepalive, misses: 3}
 	d.silence.Store(cfg.Silent)
 	d.answering.Store(true)
 	d.regCall, d.regTag = token()+"@"+cfg.Domain, token()
@@ -126,6 +130,7 @@ func (d *Device) Close() {
 	l, open := d.link, d.pending
 	d.link, d.pending, d.closed, d.registered = nil, nil, true, false
 	refresh, beat := d.refresh, d.beat
+	d.forgetLocked()
 	d.mu.Unlock()
 	if d.stop != nil {
 		d.stop()
@@ -265,6 +270,15 @@ func (d *Device) Local() netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return d.link.local
+}
+
+// LastSign returns when the device sent the last request that was answered with 200: its
+// last sign of life to the platform. The zero time: there was none.
+func (d *Device) LastSign() time.Time {
+	if at := d.signed.Load(); at > 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
 }
 
 // SetSilent makes the device dead (it sends nothing and hears nothing) or alive again.

@@ -21,6 +21,8 @@ type FleetConfig struct {
 	Ramp     float64       // devices that begin in a second; 0: all at once
 	Duration time.Duration // from the start; 0: until the context ends
 	Alarms   float64       // per minute and device
+	Events   float64       // of the catalogue, per minute and device: a channel goes off or comes on
+	Position time.Duration // between two positions that a device tells by itself; 0: it tells them where they are subscribed to
 	Die      float64       // share of the devices that fall silent for good, each at some moment of Duration, or of 5 minutes
 	Sockets  int           // UDP sockets that they share; 0: one each, beyond 4,000 devices 500 for all; -1: always one each
 }
@@ -43,6 +45,7 @@ type Fleet struct {
 	hub     *hub
 	devices []*Device
 
+	wanted                atomic.Int64 // devices that shall live: the first so many
 	started, dead, failed atomic.Int64
 	firstFailure          atomic.Pointer[error]
 	last                  atomic.Pointer[Progress] // before the end began
@@ -66,8 +69,9 @@ func NewFleet(cfg FleetConfig) (*Fleet, error) {
 	if cfg.Devices < 1 || cfg.Channels < 0 || cfg.Channels > 10000 {
 		bad = append(bad, fmt.Errorf("%d devices with %d channels: 1 device or more, with 0 to 10000 channels, are wanted", cfg.Devices, cfg.Channels))
 	}
-	if cfg.Ramp < 0 || cfg.Alarms < 0 || cfg.Duration < 0 {
-		bad = append(bad, fmt.Errorf("ramp %v, alarms %v, duration %v: none may be negative", cfg.Ramp, cfg.Alarms, cfg.Duration))
+	if cfg.Ramp < 0 || cfg.Alarms < 0 || cfg.Events < 0 || cfg.Position < 0 || cfg.Duration < 0 {
+		bad = append(bad, fmt.Errorf("ramp %v, alarms %v, catalogue events %v, positions %v, duration %v: none may be negative",
+			cfg.Ramp, cfg.Alarms, cfg.Events, cfg.Position, cfg.Duration))
 	}
 	if cfg.Die < 0 || cfg.Die > 1 {
 		bad = append(bad, fmt.Errorf("die %v: a share between 0 and 1 is wanted", cfg.Die))
@@ -85,6 +89,7 @@ func NewFleet(cfg FleetConfig) (*Fleet, error) {
 		cfg.Sockets = sharedSockets
 	}
 	f := &Fleet{cfg: cfg, stats: new(Stats), hub: newHub(common.Server, common.Local, max(cfg.Sockets, 0))}
+	f.wanted.Store(int64(cfg.Devices))
 	for range runtime.GOMAXPROCS(0) {
 		f.clocks = append(f.clocks, newClock())
 	}
@@ -155,13 +160,8 @@ func (f *Fleet) Run(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, f.cfg.Duration)
 		defer cancel()
 	}
-	wg.Go(func() { f.alarms(ctx) })
-	f.ramp(ctx)
-	var err error
-	if first := f.firstFailure.Load(); first != nil && int(f.failed.Load()) == len(f.devices) {
-		err = fmt.Errorf("none of %d devices could begin: %w", len(f.devices), *first)
-	} else {
-		<-ctx.Done()
+	err := f.live(ctx)
+	if err == nil {
 		last := f.Progress()
 		f.last.Store(&last)
 		f.unregister(context.WithoutCancel(ctx))
@@ -173,40 +173,6 @@ func (f *Fleet) Run(ctx context.Context) error {
 	end()
 	wg.Wait()
 	return err
-}
-
-// dialers bounds how many devices connect at once.
-const dialers = 64
-
-// ramp starts all devices, or those whose turn comes before ctx ends.
-func (f *Fleet) ramp(ctx context.Context) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	slots := make(chan struct{}, dialers)
-	began := time.Now()
-	for i, d := range f.devices {
-		if f.cfg.Ramp > 0 {
-			due := time.Duration(float64(i) / f.cfg.Ramp * float64(time.Second))
-			if wait := due - time.Since(began); wait > 0 {
-				select {
-				case <-time.After(wait):
-				case <-ctx.Done():
-				}
-			}
-		}
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			f.start(ctx, d)
-		})
-	}
 }
 
 // start brings one device to life, and plans its death when it is one of those that die.
@@ -229,38 +195,6 @@ func (f *Fleet) start(ctx context.Context, d *Device) {
 		d.SetSilent(true)
 		f.dead.Add(1)
 	})
-}
-
-// alarms raises alarms evenly over all devices together.
-func (f *Fleet) alarms(ctx context.Context) {
-	perSecond := f.cfg.Alarms * float64(len(f.devices)) / 60
-	if perSecond == 0 {
-		return
-	}
-	const beat = 20 * time.Millisecond
-	tick := time.NewTicker(beat)
-	defer tick.Stop()
-	last, owed := time.Now(), 0.0
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			owed += perSecond * now.Sub(last).Seconds()
-			last = now
-			for ; owed >= 1; owed-- {
-				d := f.devices[rand.IntN(len(f.devices))]
-				if !d.Registered() || d.silent() {
-					continue
-				}
-				a := Alarm{Method: 5, Type: 2, Priority: 1 + rand.IntN(4), Description: "motion"}
-				if n := len(d.cfg.Channels); n > 0 {
-					a.Channel = d.cfg.Channels[rand.IntN(n)].ID
-				}
-				d.alarm(a, nil)
-			}
-		}
-	}
 }
 
 // leaving is how long the devices have to unregister.

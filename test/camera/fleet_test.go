@@ -2,7 +2,6 @@ package camera
 
 import (
 	"context"
-	"math"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +90,38 @@ func TestSharedSocketsTellDevicesApart(t *testing.T) {
 	}
 }
 
+func TestFleetTellsPositionsAndCatalogueEvents(t *testing.T) {
+	p := newPlatform(t)
+	f := fleetFor(t, p, FleetConfig{Devices: 2, Channels: 2, Sockets: 1, Events: 600, Position: 100 * time.Millisecond})
+	ctx, stop := context.WithCancel(t.Context())
+	end := make(chan error, 1)
+	go func() { end <- f.Run(ctx) }()
+	from := 0
+	for range 4 {
+		_, at := p.await(from, isMethod("REGISTER"))
+		from = at + 1
+	}
+	if m, _ := p.await(from, isCmd("MobilePosition")); m.method != "MESSAGE" {
+		t.Errorf("a position that nobody subscribed to comes as %s", m.method)
+	}
+	var subscribed int
+	for _, d := range f.Devices() {
+		m := p.ask("SUBSCRIBE", d.ID(), mansRequest("Query", "Catalog", d.ID(), ""), "Event: Catalog", "Expires: 600")
+		subscribed += m.code
+	}
+	if subscribed != 400 {
+		t.Fatalf("the answers make %d, want two of 200", subscribed)
+	}
+	m, _ := p.await(from, func(m *message) bool { return m.method == "NOTIFY" && m.body != "" })
+	if e := bodyOf(m); e.child("CmdType") != "Catalog" || e.find("DeviceList").children[0].child("Event") == "" {
+		t.Errorf("notified %+v", e)
+	}
+	stop()
+	if err := <-end; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDeadDevicesDoNotUnregister(t *testing.T) {
 	p := newPlatform(t)
 	f := fleetFor(t, p, FleetConfig{Devices: 5, Die: 1, Duration: 300 * time.Millisecond})
@@ -135,23 +166,6 @@ func TestFleetThatReachesNobodyFails(t *testing.T) {
 	_ = p.tcp.Close()
 	if err := f.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "listening") {
 		t.Errorf("got %v, want an error with a next step", err)
-	}
-}
-
-func TestHistogramIsWithinAThirtySecond(t *testing.T) {
-	var h histogram
-	for us := 1; us <= 100000; us++ {
-		h.add(time.Duration(us) * time.Microsecond)
-	}
-	for q, want := range map[float64]float64{.5: 50000, .95: 95000, .99: 99000, 1: 100000} {
-		if got := float64(h.quantile(q).Microseconds()); math.Abs(got-want)/want > 1.0/32 {
-			t.Errorf("quantile %v: %v µs, want %v", q, got, want)
-		}
-	}
-	for i := range len(h.counts) - 1 {
-		if slot(top(i)) != i || slot(top(i)+1) != i+1 {
-			t.Fatalf("slot %d does not end at %d", i, top(i))
-		}
 	}
 }
 

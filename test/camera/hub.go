@@ -36,6 +36,7 @@ func (h *hub) owns(l *link) bool {
 
 // join gives d its socket, opening one while there are too few.
 func (h *hub) join(ctx context.Context, d *Device) (*link, error) {
+	ids := d.ids()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var l *link
@@ -52,17 +53,27 @@ func (h *hub) join(ctx context.Context, d *Device) (*link, error) {
 		l = h.links[h.next%len(h.links)]
 		h.next++
 	}
-	for id := range d.state.known {
+	for _, id := range ids {
 		h.mine[l][id] = d
 	}
 	return l, nil
 }
 
-// leave takes d from its socket.
-func (h *hub) leave(l *link, d *Device) {
+// learn has requests to id, on a shared socket, go to d.
+func (h *hub) learn(l *link, id string, d *Device) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for id := range d.state.known {
+	if mine := h.mine[l]; mine != nil {
+		mine[id] = d
+	}
+}
+
+// leave takes d from its socket.
+func (h *hub) leave(l *link, d *Device) {
+	ids := d.ids()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, id := range ids {
 		delete(h.mine[l], id)
 	}
 }

@@ -91,6 +91,7 @@ func (d *Device) attempt(expires time.Duration, challenged int, done func(error)
 func (d *Device) concluded(expires time.Duration, m *message, err error, done func(error)) {
 	d.mu.Lock()
 	d.registering = false
+	fresh := err == nil && expires > 0 && !d.registered && !d.closed
 	switch {
 	case d.closed:
 	case err != nil:
@@ -103,7 +104,6 @@ func (d *Device) concluded(expires time.Duration, m *message, err error, done fu
 	case expires == 0:
 		d.registered = false
 	default:
-		fresh := !d.registered
 		d.registered, d.granted, d.platformDate = true, grantedBy(m, expires), m.header("date")
 		d.clock.stop(d.refresh)
 		d.refresh = d.clock.after(refreshAfter(d.granted), d.again)
@@ -114,6 +114,9 @@ func (d *Device) concluded(expires time.Duration, m *message, err error, done fu
 	d.mu.Unlock()
 	if err != nil {
 		d.cfg.Log.Debug("registration", "device", d.cfg.ID, "err", err)
+	}
+	if fresh {
+		d.upgraded()
 	}
 	if done != nil {
 		done(err)

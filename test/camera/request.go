@@ -1,10 +1,10 @@
 package camera
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +27,7 @@ type Request struct {
 	link    *link
 	tree    *element
 	key     string
+	toTag   string // of the answer's To, where it makes a dialog
 }
 
 // Header returns the first value of a header by its long name in lower case.
@@ -70,7 +71,7 @@ func (r *Request) Answer(code int, headers ...string) {
 	}
 	to := r.message.header("to")
 	if !strings.Contains(strings.ToLower(to), ";tag=") {
-		to += ";tag=" + token()
+		to += ";tag=" + cmp.Or(r.toTag, token())
 	}
 	fmt.Fprintf(&b, "From: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s\r\nContact: <sip:%s@%s>\r\n",
 		r.message.header("from"), to, r.CallID, r.message.header("cseq"), r.device.cfg.ID, r.link.local)
@@ -171,12 +172,8 @@ func (d *Device) meet(r *Request) {
 	switch r.Method {
 	case "MESSAGE":
 		d.message(r)
-	case "SUBSCRIBE": // granted as asked; nothing is notified
-		expires := r.Header("expires")
-		if _, err := strconv.Atoi(expires); err != nil {
-			expires = "600" // [GB28181-2022 N.2.1.2.1]
-		}
-		r.Answer(200, "Expires: "+expires)
+	case "SUBSCRIBE":
+		d.subscribe(r)
 	case "OPTIONS":
 		r.Answer(200, "Allow: MESSAGE, SUBSCRIBE, OPTIONS")
 	case "INVITE": // this device has no media to offer
@@ -194,7 +191,7 @@ func (d *Device) message(r *Request) {
 	case r.tree == nil:
 		r.Answer(400)
 	case r.Root == "Query" || r.Root == "Control":
-		if !d.state.knows(r.DeviceID) {
+		if !d.knows(r.DeviceID) {
 			r.Answer(404)
 			return
 		}
@@ -215,7 +212,10 @@ func (d *Device) message(r *Request) {
 		}
 		r.Answer(200)
 		act()
-	default: // a Response to an alarm, a Broadcast
+	case r.Root == "Notify" && r.CmdType == "Broadcast":
+		r.Answer(200)
+		d.broadcast(r)
+	default: // a Response to an alarm
 		r.Answer(200)
 	}
 }

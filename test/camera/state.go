@@ -31,10 +31,12 @@ type Target struct {
 	Preset          int // last called; 0: none
 	Presets         map[int]Preset
 	Home            HomePosition
-	Cruise          int           // group that runs; -1: none
-	Cruises         map[int][]int // group: presets
-	Scan            int           // group that runs; -1: none
+	Cruise          int            // group that runs; -1: none
+	Cruises         map[int]Cruise // by group; track n is group n
+	Scan            int            // group that runs; -1: none
+	Scans           map[int]Scan   // by group
 	Aux             map[int]bool
+	Track           Tracking
 
 	pan, tilt, zoom int       // speeds that run
 	since           time.Time // when they began
@@ -53,6 +55,30 @@ type HomePosition struct {
 	PresetIndex int
 }
 
+// Cruise is a tour of presets [GB28181-2022 A.3.5].
+type Cruise struct {
+	Name    string
+	Presets []int
+	Stay    int // seconds at each
+	Speed   int // 1…4095
+}
+
+// Scan is a sweep between two limits [GB28181-2022 A.3.6].
+type Scan struct {
+	Left, Right float64 // degrees, where the camera looked when it was told
+	Speed       int     // 1…4095; 0: never told
+}
+
+// Tracking is what a camera follows by itself.
+type Tracking struct {
+	Mode      string // Auto, Manual or Stop; "" when never told
+	DeviceID2 string // the panorama channel
+	Area      Area   // of Manual
+}
+
+// Area is a rectangle on a picture of Length times Width pixels [GB28181-2022 A.2.3.1.8].
+type Area struct{ Length, Width, MidPointX, MidPointY, LengthX, LengthY int }
+
 // At full speed a camera turns, tilts and zooms by so much in a second.
 const (
 	panPerSecond  = 90.0
@@ -69,8 +95,11 @@ const (
 // state is the live form of State. The device's mutex guards it.
 type state struct {
 	own     string
-	known   map[string]bool
+	known   map[string]bool // what requests may be about: the device, and all that its catalogue ever had
 	targets map[string]*Target
+	configs map[string]map[string]*element // by target and ConfigType: what DeviceConfig has set
+	cards   []card
+	upgrade *upgrade // that is under way; nil: none
 	reboots int
 
 	failures []string
@@ -83,10 +112,8 @@ func (s *state) init(cfg Config) {
 	for _, c := range cfg.Channels {
 		s.known[c.ID] = true
 	}
+	s.cards = newCards(cfg.Cards)
 }
-
-// knows reports whether id is the device or one of its channels; it never changes.
-func (s *state) knows(id string) bool { return s.known[id] }
 
 // target returns the state of id, brought up to now.
 func (s *state) target(id string) *Target {
@@ -107,8 +134,13 @@ var factoryPresets = map[int]Preset{
 	1: {"大门", 0, 0, 1}, 2: {"院子", 72, 10, 2}, 3: {"围墙", 144, 5, 4}, 4: {"停车场", 216, 20, 3}, 5: {"门厅", 288, 30, 1},
 }
 
+// factoryCruises are the tours it comes with.
+var factoryCruises = map[int]Cruise{
+	0: {"夜间", []int{1, 2, 3}, usualStay, usualSpeed}, 1: {"日间", []int{4, 5}, 30, 8},
+}
+
 func newTarget() *Target {
-	return &Target{Zoom: zoomLeast, Cruise: -1, Scan: -1, Presets: maps.Clone(factoryPresets)}
+	return &Target{Zoom: zoomLeast, Cruise: -1, Scan: -1, Presets: maps.Clone(factoryPresets), Cruises: maps.Clone(factoryCruises)}
 }
 
 // advance moves the camera as far as it has come by now.
@@ -159,9 +191,6 @@ func (d *Device) Channel(id string) Target {
 // copy returns t with maps of its own.
 func (t *Target) copy() Target {
 	c := *t
-	c.Presets, c.Cruises, c.Aux = maps.Clone(t.Presets), maps.Clone(t.Cruises), maps.Clone(t.Aux)
-	for group, points := range c.Cruises {
-		c.Cruises[group] = append([]int(nil), points...)
-	}
-	return c
+	c.Presets, c.Cruises, c.Scans, c.Aux = maps.Clone(t.Presets), maps.Clone(t.Cruises), maps.Clone(t.Scans), maps.Clone(t.Aux)
+	return c // the points of a cruise are never changed in place
 }

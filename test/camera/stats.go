@@ -1,9 +1,10 @@
 package camera
 
 import (
-	"math/bits"
 	"sync/atomic"
 	"time"
+
+	"github.com/gb2mqtt/gb2mqtt/test/latency"
 )
 
 // Kind is a sort of request that devices send.
@@ -16,13 +17,16 @@ const (
 	KindKeepalive
 	KindAlarm
 	KindResponse // to a Query or a Control
-	KindMessage  // any other
+	KindCatalog  // a change of the catalogue
+	KindPosition
+	KindNotify  // any other NOTIFY
+	KindMessage // any other
 	kinds
 )
 
 // String returns the kind's name in a summary.
 func (k Kind) String() string {
-	return [kinds]string{"register", "unregister", "keepalive", "alarm", "response", "message"}[k]
+	return [kinds]string{"register", "unregister", "keepalive", "alarm", "response", "catalog", "position", "notify", "message"}[k]
 }
 
 // Stats counts what devices send and hear. The zero value is ready, a nil one counts
@@ -35,7 +39,7 @@ type Stats struct {
 // counters are one kind's.
 type counters struct {
 	sentN, resentN, answeredN, refusedN, lostN atomic.Uint64
-	latency                                    histogram
+	latency                                    latency.Histogram
 }
 
 func (s *Stats) sent(k Kind) {
@@ -72,7 +76,7 @@ func (s *Stats) answered(k Kind, code int, rtt time.Duration) {
 	if code >= 300 && code != 401 {
 		c.refusedN.Add(1)
 	}
-	c.latency.add(rtt)
+	c.latency.Add(rtt)
 }
 
 // Count is the sum of one kind.
@@ -92,20 +96,28 @@ type Count struct {
 func (s *Stats) Kind(k Kind) Count {
 	c := &s.kinds[k]
 	n := Count{Sent: c.sentN.Load(), Resent: c.resentN.Load(), Answered: c.answeredN.Load(), Refused: c.refusedN.Load(), Lost: c.lostN.Load()}
-	n.P50, n.P95, n.P99, n.Max = c.latency.quantile(.5), c.latency.quantile(.95), c.latency.quantile(.99), time.Duration(c.latency.most.Load())
+	n.take(c.latency.Counts())
 	return n
 }
+
+// take fills in what the latencies come to.
+func (n *Count) take(c *latency.Counts) {
+	n.P50, n.P95, n.P99, n.Max = c.Quantile(.5), c.Quantile(.95), c.Quantile(.99), c.Max()
+}
+
+// Latency returns how long the answers of one kind have taken so far.
+func (s *Stats) Latency(k Kind) *latency.Counts { return s.kinds[k].latency.Counts() }
 
 // Total returns all kinds together.
 func (s *Stats) Total() Count {
 	var n Count
-	var all histogram
+	var all latency.Counts
 	for k := range kinds {
 		c := s.Kind(k)
 		n.Sent, n.Resent, n.Answered, n.Refused, n.Lost = n.Sent+c.Sent, n.Resent+c.Resent, n.Answered+c.Answered, n.Refused+c.Refused, n.Lost+c.Lost
-		all.merge(&s.kinds[k].latency)
+		all.Add(s.Latency(k))
 	}
-	n.P50, n.P95, n.P99, n.Max = all.quantile(.5), all.quantile(.95), all.quantile(.99), time.Duration(all.most.Load())
+	n.take(&all)
 	return n
 }
 
@@ -114,68 +126,5 @@ func (s *Stats) Requests() uint64 { return s.requests.Load() }
 
 // Kinds returns all kinds in the order of a summary.
 func Kinds() []Kind {
-	return []Kind{KindRegister, KindKeepalive, KindAlarm, KindResponse, KindMessage, KindUnregister}
-}
-
-// histogram counts durations in microseconds, each power of two in 32 steps: what it tells
-// is at most 1/32 too large, from 1 µs to beyond an hour, in 9 KiB.
-type histogram struct {
-	counts [36 * steps]atomic.Uint64
-	most   atomic.Int64 // nanoseconds
-}
-
-const steps = 32
-
-func (h *histogram) add(d time.Duration) {
-	h.counts[slot(uint64(max(d.Microseconds(), 0)))].Add(1)
-	for {
-		most := h.most.Load()
-		if int64(d) <= most || h.most.CompareAndSwap(most, int64(d)) {
-			return
-		}
-	}
-}
-
-// slot returns where v counts.
-func slot(v uint64) int {
-	if v < steps {
-		return int(v)
-	}
-	shift := bits.Len64(v) - 6 // leaves 32…63
-	return min((shift+1)*steps+int(v>>shift)-steps, 36*steps-1)
-}
-
-// top returns the largest value that counts at slot i.
-func top(i int) uint64 {
-	if i < steps {
-		return uint64(i)
-	}
-	shift := i/steps - 1
-	return (uint64(i%steps+steps)+1)<<shift - 1
-}
-
-// quantile returns the value that q of the counted do not exceed; 0 when nothing counted.
-func (h *histogram) quantile(q float64) time.Duration {
-	var total uint64
-	for i := range h.counts {
-		total += h.counts[i].Load()
-	}
-	rank := uint64(q*float64(total) + .5)
-	var seen uint64
-	for i := range h.counts {
-		if seen += h.counts[i].Load(); seen > 0 && seen >= rank {
-			return min(time.Duration(top(i))*time.Microsecond, time.Duration(h.most.Load()))
-		}
-	}
-	return 0
-}
-
-// merge adds what other has counted.
-func (h *histogram) merge(other *histogram) {
-	for i := range other.counts {
-		if n := other.counts[i].Load(); n > 0 {
-			h.counts[i].Add(n)
-		}
-	}
-	h.most.Store(max(h.most.Load(), other.most.Load()))
+	return []Kind{KindRegister, KindKeepalive, KindAlarm, KindCatalog, KindPosition, KindNotify, KindResponse, KindMessage, KindUnregister}
 }

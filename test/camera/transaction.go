@@ -75,6 +75,7 @@ type outgoing struct {
 	kind    Kind
 	uri     string // empty: the platform
 	to      string // URI; empty: the platform
+	toTag   string // of the dialog; empty: none
 	callID  string // empty: a new one
 	fromTag string // with callID
 	cseq    uint32 // 0: the device's next
@@ -160,6 +161,9 @@ func (d *Device) answered(m *message) {
 		d.mu.Unlock()
 		d.clock.stop(t.timer)
 		rtt := time.Since(t.began)
+		if m.code == 200 {
+			d.signed.Store(t.began.UnixNano())
+		}
 		d.stats.answered(t.kind, m.code, rtt)
 		t.done(reply{message: m, rtt: rtt})
 		return
@@ -216,9 +220,13 @@ func (d *Device) compose(o outgoing, l *link, branch string) []byte {
 	if l.stream {
 		via = "TCP"
 	}
+	peer := "<" + o.to + ">"
+	if o.toTag != "" {
+		peer += ";tag=" + o.toTag
+	}
 	b := make([]byte, 0, 512+len(o.body))
 	for _, s := range [...]string{o.method, " ", o.uri, " SIP/2.0\r\nVia: SIP/2.0/", via, " ", at, ";rport;branch=", branch,
-		"\r\nFrom: <", self, ">;tag=", o.fromTag, "\r\nTo: <", o.to, ">\r\nCall-ID: ", o.callID, "\r\nCSeq: ",
+		"\r\nFrom: <", self, ">;tag=", o.fromTag, "\r\nTo: ", peer, "\r\nCall-ID: ", o.callID, "\r\nCSeq: ",
 		strconv.FormatUint(uint64(o.cseq), 10), " ", o.method, "\r\nContact: <sip:", d.cfg.ID, "@", at,
 		">\r\nMax-Forwards: 70\r\nUser-Agent: ", d.cfg.Manufacturer, " ", d.cfg.Model, "\r\n"} {
 		b = append(b, s...)
