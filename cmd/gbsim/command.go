@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,7 @@ type options struct {
 	fleet camera.FleetConfig
 	ramp  rate
 	json  bool
+	print bool
 }
 
 // command makes the program's only command; the summary goes to out, progress to progress.
@@ -38,11 +40,17 @@ func command(out, progress io.Writer) *cobra.Command {
 		SilenceUsage:  true,
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.fleet.Ramp = float64(o.ramp)
+			if o.print {
+				o.fleet.Device.Print = lines(out)
+				if o.json { // which is all that stdout has then
+					o.fleet.Device.Print = lines(progress)
+				}
+			}
 			fleet, err := camera.NewFleet(o.fleet)
 			if err != nil {
 				return fmt.Errorf("%w: %w", errUsage, err)
 			}
-			return run(c.Context(), fleet, o.json, out, progress)
+			return run(c.Context(), fleet, o, out, progress)
 		},
 	}
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
@@ -66,17 +74,29 @@ func command(out, progress io.Writer) *cobra.Command {
 	f.Var((*refusals)(&d.RefuseSubscribe), "refuse-subscribe", "subscriptions to refuse: catalog, alarm, position, ptz_position, each with =CODE for another than 403")
 	f.DurationVar(&d.SubscriptionMost, "subscription-most", 0, "the longest subscription that is granted; 0: as asked for")
 	f.Float64Var(&d.Loss, "loss", 0, "share of datagrams dropped, each way, 0 to 1 (UDP)")
-	f.Float64Var(&o.fleet.Die, "die", 0, "share of devices that fall silent at some moment of the run, 0 to 1")
+	f.Var(&o.fleet.Die, "die", "share of devices that fall silent: 0.1 at some moment of the run, 0.1@30s so long after their start; at SIGUSR1 too (all without --die), and back at SIGUSR2")
 	f.IntVar(&d.Records, "records", 24, "recordings of each channel, each of an hour, 0 to 10000")
 	f.IntVar(&d.Cards, "cards", 1, "SD cards of each device, 0 to 8")
 	f.DurationVar(&d.Reboot, "reboot", 2*time.Second, "how long TeleBoot keeps a device away")
 	f.IntVar(&d.CatalogPerPacket, "catalog-per-packet", 4, "channels in one Catalog packet")
-	f.StringVar(&d.Encoding, "encoding", "gb2312", "of bodies: gb2312, gb18030 or utf-8")
-	f.StringVar(&d.GBVersion, "gb-version", "", "X-GB-Ver to send, as 2.0 or 3.0")
+	f.StringVar(&d.Edition, "edition", "", "of GB/T 28181, 2016 or 2022: what devices know, refuse and show (all of both, and no X-GB-Ver)")
+	f.StringVar(&d.Encoding, "encoding", "", "of bodies: gb2312, gb18030 or utf-8 (gb18030 for edition 2022, else gb2312)")
+	f.StringVar(&d.GBVersion, "gb-version", "", "X-GB-Ver to send, as 2.0 or 3.0 (3.0 for edition 2022, else none)")
 	f.DurationVar(&d.Timeout, "timeout", 11500*time.Millisecond, "a request without an answer is lost after this")
 	f.IntVar(&o.fleet.Sockets, "sockets", 0, "UDP sockets that devices share (0: one each up to 4000 devices, then 500; -1: always one each)")
+	f.BoolVar(&o.print, "print", false, "a line for each message that a device gets, in the words of the standard, and no progress")
 	f.BoolVar(&o.json, "json", false, "the summary as JSON, and no progress")
 	return c
+}
+
+// lines writes whole lines, from any number of goroutines.
+func lines(out io.Writer) func(string) {
+	var mu sync.Mutex
+	return func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintln(out, line)
+	}
 }
 
 // usageArgs refuses what is no flag.

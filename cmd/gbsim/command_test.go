@@ -104,6 +104,18 @@ func TestSummaryAsTableAfterASignal(t *testing.T) {
 	}
 }
 
+func TestEveryMessageThatComesIsPrinted(t *testing.T) {
+	out, progress, err := execute(t.Context(), "--server", agreeable(t), "--devices", "2", "--keepalive", "0", "--duration", "200ms", "--print")
+	if err != nil || progress != "" {
+		t.Fatalf("%v, progress %q", err, progress)
+	}
+	for _, id := range []string{"34020000001320000001", "34020000001320000002"} {
+		if !strings.Contains(out, id+" 200 OK to REGISTER\n") {
+			t.Errorf("no line of %s in:\n%s", id, out)
+		}
+	}
+}
+
 func TestNobodyAnswersIsAnError(t *testing.T) {
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -126,7 +138,7 @@ func TestNobodyIsAdmittedIsAnError(t *testing.T) {
 func TestWrongCommandLineIsAUsageError(t *testing.T) {
 	for _, args := range [][]string{{"--ramp", "fast"}, {"--devices", "0"}, {"--first-id", "1"}, {"--nonsense"}, {"surplus"},
 		{"--server", "http://x"}, {"--loss", "2"}, {"--encoding", "latin1"}, {"--transport", "sctp"},
-		{"--records", "10001"}, {"--cards", "9"}, {"--reboot", "-1s"},
+		{"--edition", "2011"}, {"--die", "half"}, {"--records", "10001"}, {"--cards", "9"}, {"--reboot", "-1s"},
 		{"--refuse-subscribe", "weather"}, {"--refuse-subscribe", "alarm=200"}, {"--catalog-events", "-1"}, {"--positions", "-1s"}} {
 		if _, _, err := execute(t.Context(), args...); !errors.Is(err, errUsage) {
 			t.Errorf("%v: %v, want a usage error", args, err)

@@ -16,11 +16,14 @@ import (
 )
 
 // run lets the fleet live, tells how it goes, and writes the summary.
-func run(ctx context.Context, fleet *camera.Fleet, asJSON bool, out, progress io.Writer) error {
+func run(ctx context.Context, fleet *camera.Fleet, o options, out, progress io.Writer) error {
 	began := time.Now()
 	over := make(chan struct{})
 	var wg sync.WaitGroup
-	if !asJSON {
+	orders, deaf := listen()
+	defer deaf()
+	wg.Go(func() { obey(orders, fleet, o.fleet.Die.Share, progress, over) })
+	if !o.json && !o.print {
 		wg.Go(func() { report(fleet, began, progress, over) })
 	}
 	err := fleet.Run(ctx)
@@ -30,11 +33,31 @@ func run(ctx context.Context, fleet *camera.Fleet, asJSON bool, out, progress io
 		return err
 	}
 	took := time.Since(began)
-	if asJSON {
+	if o.json {
 		return writeJSON(out, fleet, took)
 	}
 	writeTable(out, fleet, took)
 	return failure(fleet)
+}
+
+// obey lets a share of the fleet die, all of it when none is named, and the dead come back,
+// as it is ordered, and says so, until over.
+func obey(orders <-chan os.Signal, fleet *camera.Fleet, share float64, progress io.Writer, over <-chan struct{}) {
+	if share == 0 {
+		share = 1
+	}
+	for {
+		select {
+		case <-over:
+			return
+		case order := <-orders:
+			if deadly(order) {
+				fmt.Fprintf(progress, "%d devices fell silent\n", fleet.Die(share))
+			} else {
+				fmt.Fprintf(progress, "%d devices came back\n", fleet.Revive())
+			}
+		}
+	}
 }
 
 // failure is the error of a fleet that never got anywhere: exit 1, so that a script sees it.

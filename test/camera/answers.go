@@ -27,7 +27,7 @@ func (d *Device) queries(r *Request) func() {
 		"SDCardStatus":         d.answerCards,
 	}[r.CmdType]
 	switch {
-	case answer == nil:
+	case answer == nil || !d.cfg.understands(r.CmdType):
 		return nil
 	case d.refuses(r.CmdType):
 		return func() { d.respond(r, tag("Result", "ERROR")) }

@@ -27,8 +27,9 @@ type Config struct {
 	Manufacturer string // "gbsim"
 	Model        string // "SIM-1"
 	Firmware     string // "V1.0.0"
-	GBVersion    string // X-GB-Ver, "2.0" or "3.0"; empty: not sent [GB28181-2022 Annex I]
-	Encoding     string // gb2312 (default), gb18030 or utf-8
+	Edition      string // "2016" or "2022": what it knows and how it meets the rest; empty: all of both
+	GBVersion    string // X-GB-Ver, "2.0" or "3.0"; empty: 3.0 for the 2022 edition, else not sent [GB28181-2022 Annex I]
+	Encoding     string // gb2312, gb18030 or utf-8; empty: gb18030 for the 2022 edition, else gb2312
 
 	Keepalive time.Duration // between two keepalives; 0: none but those asked for
 	Expires   time.Duration // asked for in REGISTER; 3600s
@@ -60,6 +61,7 @@ type Config struct {
 	Unknown   Unknown                  // what an unknown CmdType gets
 	Refuse    func(cmd string) bool    // true: this CmdType, or Control element (GuardCmd …), gets Result ERROR
 	OnRequest func(r *Request) bool    // sees every new request first; true: it is dealt with, answered or not. Must not wait for the device
+	Print     func(line string)        // told of every message that came, in one line; must not block
 	OnCommand func(cmd, target string) // told of each Control element carried out; must not block
 
 	Log *slog.Logger // nil: silent
@@ -97,7 +99,8 @@ type Unknown uint8
 
 // What is done about an unknown CmdType.
 const (
-	UnknownError Unknown = iota // 200, then a Response with Result ERROR
+	UnknownUsual Unknown = iota // as devices of the edition do: 400 in 2016, else Result ERROR
+	UnknownError                // 200, then a Response with Result ERROR
 	Unknown400                  // SIP 400
 	UnknownQuiet                // 200 and nothing more
 )
@@ -118,9 +121,11 @@ func (c Config) withDefaults() (Config, error) {
 	if err := c.address(); err != nil {
 		bad = append(bad, err)
 	}
+	if c.Edition != "" && c.Edition != Edition2016 && c.Edition != Edition2022 {
+		complain("edition %q: 2016 and 2022 are known, or none for both", c.Edition)
+	}
+	c.ofEdition()
 	switch c.Encoding = strings.ToLower(c.Encoding); c.Encoding {
-	case "":
-		c.Encoding = "gb2312"
 	case "gb2312", "gb18030", "utf-8":
 	default:
 		complain("encoding %q: gb2312, gb18030 and utf-8 are known", c.Encoding)

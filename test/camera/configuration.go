@@ -94,7 +94,7 @@ func (d *Device) configOf(target, kind string) string {
 		return e.write()
 	}
 	switch c, known := configurations[kind]; {
-	case !known:
+	case !known || !d.cfg.understands(kind):
 		return ""
 	case kind == "VideoParamAttribute":
 		return "<" + kind + ` Num="` + strconv.Itoa(strings.Count(c.factory, "<Item>")) + `">` + c.factory + "</" + kind + ">\r\n"

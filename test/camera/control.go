@@ -2,6 +2,7 @@ package camera
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -41,6 +42,7 @@ func (d *Device) controls(r *Request) func() {
 	case "DeviceConfig":
 		table = deviceConfigs()
 	}
+	maps.DeleteFunc(table, func(name string, _ control) bool { return !d.cfg.understands(name) })
 	known := slices.ContainsFunc(r.tree.children, func(e *element) bool { _, ok := table[e.name]; return ok })
 	if !known {
 		return nil

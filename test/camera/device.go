@@ -323,6 +323,7 @@ func (d *Device) receive(l *link, raw []byte) {
 // dispatch tells answers from requests.
 func (d *Device) dispatch(l *link, m *message) {
 	if m.code > 0 {
+		d.print(m, time.Now(), false)
 		d.answered(m)
 		return
 	}

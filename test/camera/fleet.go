@@ -23,7 +23,7 @@ type FleetConfig struct {
 	Alarms   float64       // per minute and device
 	Events   float64       // of the catalogue, per minute and device: a channel goes off or comes on
 	Position time.Duration // between two positions that a device tells by itself; 0: it tells them where they are subscribed to
-	Die      float64       // share of the devices that fall silent for good, each at some moment of Duration, or of 5 minutes
+	Die      Death         // who falls silent for good
 	Sockets  int           // UDP sockets that they share; 0: one each, beyond 4,000 devices 500 for all; -1: always one each
 }
 
@@ -33,9 +33,6 @@ const (
 	ownSockets    = 4000
 	sharedSockets = 500
 )
-
-// dyingTime spreads deaths when the fleet has no Duration.
-const dyingTime = 5 * time.Minute
 
 // Fleet is many devices that share clocks, statistics and, when they are very many, sockets.
 type Fleet struct {
@@ -73,7 +70,7 @@ func NewFleet(cfg FleetConfig) (*Fleet, error) {
 		bad = append(bad, fmt.Errorf("ramp %v, alarms %v, catalogue events %v, positions %v, duration %v: none may be negative",
 			cfg.Ramp, cfg.Alarms, cfg.Events, cfg.Position, cfg.Duration))
 	}
-	if cfg.Die < 0 || cfg.Die > 1 {
+	if cfg.Die.Share < 0 || cfg.Die.Share > 1 || cfg.Die.At < 0 {
 		bad = append(bad, fmt.Errorf("die %v: a share between 0 and 1 is wanted", cfg.Die))
 	}
 	if len(bad) > 0 {
@@ -186,15 +183,7 @@ func (f *Fleet) start(ctx context.Context, d *Device) {
 	}
 	f.started.Add(1)
 	d.register(d.expires(), nil)
-	if rand.Float64() >= f.cfg.Die {
-		return
-	}
-	within := f.cfg.Duration
-	orDefault(&within, dyingTime)
-	d.clock.after(time.Duration(rand.Float64()*float64(within)), func() {
-		d.SetSilent(true)
-		f.dead.Add(1)
-	})
+	f.planDeath(d)
 }
 
 // leaving is how long the devices have to unregister.

@@ -124,7 +124,7 @@ func TestFleetTellsPositionsAndCatalogueEvents(t *testing.T) {
 
 func TestDeadDevicesDoNotUnregister(t *testing.T) {
 	p := newPlatform(t)
-	f := fleetFor(t, p, FleetConfig{Devices: 5, Die: 1, Duration: 300 * time.Millisecond})
+	f := fleetFor(t, p, FleetConfig{Devices: 5, Die: Death{Share: 1}, Duration: 300 * time.Millisecond})
 	if err := f.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -133,6 +133,46 @@ func TestDeadDevicesDoNotUnregister(t *testing.T) {
 	}
 	if n := f.Stats().Kind(KindUnregister).Sent; n != 0 {
 		t.Errorf("%d unregistered after their death", n)
+	}
+}
+
+func TestDevicesDieAtOnceAndComeBackOnRequest(t *testing.T) {
+	p := newPlatform(t)
+	f := fleetFor(t, p, FleetConfig{Devices: 4, Die: Death{Share: 1, At: time.Hour}})
+	ctx, stop := context.WithCancel(t.Context())
+	end := make(chan error, 1)
+	go func() { end <- f.Run(ctx) }()
+	from := 0
+	for range 8 {
+		_, at := p.await(from, isMethod("REGISTER"))
+		from = at + 1
+	}
+	if died := f.Die(0.5); died != 2 || f.Progress().Dead != 2 {
+		t.Errorf("%d died, %+v; want 2", died, f.Progress())
+	}
+	if died := f.Die(1); died != 2 || f.Progress().Registered != 0 {
+		t.Errorf("%d more died, %+v; want the other 2", died, f.Progress())
+	}
+	if back := f.Revive(); back != 4 || f.Progress().Dead != 0 {
+		t.Errorf("%d came back, %+v; want 4", back, f.Progress())
+	}
+	stop()
+	if err := <-end; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDeathReadsItsTime(t *testing.T) {
+	for text, want := range map[string]Death{"0": {}, "0.1": {Share: 0.1}, "0.25@30s": {0.25, 30 * time.Second}} {
+		var d Death
+		if err := d.Set(text); err != nil || d != want || d.String() != text {
+			t.Errorf("%s: %+v (%s), %v; want %+v", text, d, d, err, want)
+		}
+	}
+	for _, text := range []string{"", "2", "-1", "0.1@", "0.1@soon", "0.1@0s", "@5s"} {
+		if err := new(Death).Set(text); err == nil {
+			t.Errorf("%q was taken", text)
+		}
 	}
 }
 
@@ -150,7 +190,7 @@ func TestFleetNamesWhatIsWrong(t *testing.T) {
 	for want, cfg := range map[string]FleetConfig{
 		"first ID":     {FirstID: "1", Devices: 1},
 		"devices":      {FirstID: deviceID},
-		"die":          {FirstID: deviceID, Devices: 1, Die: 2},
+		"die":          {FirstID: deviceID, Devices: 1, Die: Death{Share: 2}},
 		"ramp":         {FirstID: deviceID, Devices: 1, Ramp: -1},
 		"seven digits": {FirstID: "34020000001329999999", Devices: 2, Device: Config{Server: "127.0.0.1", ServerID: serverID}},
 	} {

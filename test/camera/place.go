@@ -57,10 +57,7 @@ func (p Place) fields() []string {
 func fixed(v float64, decimals int) string { return strconv.FormatFloat(v, 'f', decimals, 64) }
 
 // answerPlace answers a MobilePosition query the only way there is: with a Notify of the
-// query's SN [GB28181-2022 A.2.4.9, A.2.5.6].
+// query's SN [GB28181-2022 A.2.4.9].
 func (d *Device) answerPlace(r *Request) {
-	now := time.Now()
-	at := clockTime(now)
-	fields := append([]string{tag("Time", at)}, d.place(r.DeviceID, now).fields()...)
-	d.respondAll([]string{frame("Notify", r.CmdType, r.SN, r.DeviceID, fields...)})
+	d.respondAll([]string{d.placesBody(r.SN, []Place{d.place(r.DeviceID, time.Now())})})
 }

@@ -27,7 +27,7 @@ func (d *Device) position(places []Place, done func(reply)) {
 		}
 		return
 	}
-	d.inform("MobilePosition", KindPosition, d.placesBody(places), done)
+	d.inform("MobilePosition", KindPosition, d.placesBody(strconv.Itoa(d.NextSN()), places), done)
 }
 
 // places is where everything of the device is now.
@@ -45,12 +45,12 @@ func (d *Device) tellPlaces(s *subscription) {
 		d.push(s, notice{kind: KindNotify})
 		return
 	}
-	d.push(s, notice{kind: KindPosition, body: d.placesBody(places)})
+	d.push(s, notice{kind: KindPosition, body: d.placesBody(strconv.Itoa(d.NextSN()), places)})
 }
 
 // placesBody is a MobilePosition: a list where the edition has one or it takes one, else flat
 // [GB28181-2022 A.2.5.6].
-func (d *Device) placesBody(places []Place) string {
+func (d *Device) placesBody(sn string, places []Place) string {
 	places = slices.Clone(places)
 	for i := range places {
 		orDefault(&places[i].Channel, d.cfg.ID)
@@ -58,7 +58,7 @@ func (d *Device) placesBody(places []Place) string {
 			places[i].Time = time.Now()
 		}
 	}
-	sn, at := strconv.Itoa(d.NextSN()), tag("Time", clockTime(places[0].Time))
+	at := tag("Time", clockTime(places[0].Time))
 	if d.cfg.GBVersion < "3" && len(places) == 1 {
 		return frame("Notify", "MobilePosition", sn, places[0].Channel, append([]string{at}, places[0].fields()...)...)
 	}

@@ -133,6 +133,7 @@ func (d *Device) serve(l *link, m *message) {
 	taken, again := d.recent[i].taken, d.recent[i].answer
 	d.recent[i].taken = taken || answering
 	d.mu.Unlock()
+	d.print(m, now, !fresh)
 	if taken {
 		if again != nil && answering {
 			d.transmit(l, again)
