@@ -1,9 +1,11 @@
 // Package guard decides who may go on: a circuit breaker per device for what the platform
-// asks, a lock-out per address and device for who asks the platform with wrong passwords.
+// asks, a lock-out per address and device for who asks the platform with wrong passwords, a
+// measure of each link for which way to ask.
 //
 //	Enter ──▶ Breakers ──▶ go | wait for the probe | OpenError
 //	            ▲  outcomes of requests, Trip (presence left online), Alive (a sign of life)
 //	REGISTER ──▶ Lockout ──▶ may try | banned for this long
+//	outcomes ──▶ Links ──▶ health, good | warn | bad
 //
 // It sends nothing and knows nothing of SIP or MQTT: its callers act on what it says.
 package guard

@@ -39,6 +39,22 @@ func (m *breakerMetrics) count(from, to State) {
 	}
 }
 
+// linkMetrics are the numbers of the links to devices.
+type linkMetrics struct {
+	devices [Bad + 1]prometheus.Gauge
+}
+
+func newLinkMetrics(reg prometheus.Registerer) (*linkMetrics, error) {
+	devices := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "gb2mqtt_guard_links", Help: "Devices that were asked something in the last minutes, by how good their link is.",
+	}, []string{"level"})
+	m := new(linkMetrics)
+	for l := Good; l <= Bad; l++ {
+		m.devices[l] = devices.WithLabelValues(l.String())
+	}
+	return m, register(reg, devices)
+}
+
 // lockoutMetrics are the numbers of the lock-out.
 type lockoutMetrics struct {
 	failures, bans, refusals, slowed prometheus.Counter
