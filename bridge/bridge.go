@@ -51,6 +51,7 @@ type Bridge struct {
 	reconciler    *shadowsync.Reconciler
 	broker        *broker.Broker
 	breakers      *guard.Breakers
+	links         *guard.Links
 	lockout       *guard.Lockout
 	capacity      *guard.Capacity
 	leaks         *leak.Sweeper
@@ -62,6 +63,7 @@ type Bridge struct {
 	refreshes     *throttle
 	quirks        *quirk.Table
 	twins         *twins
+	switches      *throttle
 	upstreams     upstreams
 	subscriptions *subscribe.Manager
 	overrides     *overrides
@@ -114,10 +116,14 @@ func (b *Bridge) build() (err error) {
 	b.registrations = &registrations{store: b.store, log: b.log}
 	b.quirks, b.twins = quirk.New(b.cfg.Quirks), newTwins()
 	b.info = newInfo(func() { b.broker.Publish(b.infoMessage()) })
-	b.frequent, b.refreshes = newThrottle(shadowInterval), newThrottle(refreshInterval)
+	b.frequent, b.refreshes, b.switches = newThrottle(shadowInterval), newThrottle(refreshInterval), newThrottle(switchInterval)
 	b.recovery = newRecovery(b.cfg.RecoveryRate, b.bringUpToDate)
 	b.metrics = newMetrics(b.reg, b.recovery.Len)
 	b.breakers, err = guard.NewBreakers(guard.BreakerOptions{OnChange: b.breakerChanged, Probe: b.probe, Registerer: b.reg})
+	if err != nil {
+		return err
+	}
+	b.links, err = guard.NewLinks(guard.LinkOptions{OnChange: b.linkChanged, OnBad: b.linkBad, Registerer: b.reg})
 	if err != nil {
 		return err
 	}
@@ -128,7 +134,7 @@ func (b *Bridge) build() (err error) {
 		return err
 	}
 	b.fleet, err = fleet.New(b.cfg.Fleet, fleet.Options{
-		Sink: b, Lockout: b.lockout, Admit: b.admit, Quirks: b.quirks, Log: b.log, Registerer: b.reg,
+		Sink: b, Lockout: b.lockout, Admit: b.admit, Denied: b.linkDenied, Quirks: b.quirks, Log: b.log, Registerer: b.reg,
 	})
 	if err != nil {
 		return err
@@ -140,7 +146,8 @@ func (b *Bridge) build() (err error) {
 		return err
 	}
 	b.commands, err = command.New(b.cfg.Command, command.Options{
-		Sender: b.endpoint, Directory: directory{b}, Breakers: b.breakers, Heard: b.fleet.Heard, Log: b.log, Registerer: b.reg,
+		Sender: b.endpoint, Directory: directory{b}, Breakers: b.breakers, Heard: b.fleet.Heard, Measure: b.measureLink,
+		Log: b.log, Registerer: b.reg,
 	})
 	if err != nil {
 		return err
@@ -223,6 +230,7 @@ func (b *Bridge) serve(ctx context.Context, ready func()) error {
 		start("SIP", b.endpoint.Run),
 		start("fleet", b.fleet.Run),
 		start("breakers", b.breakers.Run),
+		start("link health", b.links.Run),
 		start("capacity", b.capacity.Run),
 		start("leaks", b.leaks.Run),
 		start("info", b.info.Run),

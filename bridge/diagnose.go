@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/command"
@@ -19,6 +20,7 @@ const (
 	clockSkew     = time.Minute
 	slowAnswer    = time.Second
 	manyTimeouts  = 3 // of the last exchanges
+	slightJitter  = 0.2
 )
 
 // online tells whether commands to a device make sense.
@@ -43,6 +45,7 @@ func (b *Bridge) diagnose(ctx context.Context, device gb28181.ID) map[string]any
 	if b.online(known) {
 		b.diagnoseStatus(ctx, d, device)
 	}
+	b.diagnoseLink(d, known)
 	b.diagnoseSubscriptions(d, device, b.online(known))
 	b.diagnoseExchanges(d, device)
 	if len(d.findings) == 0 {
@@ -85,6 +88,33 @@ func (b *Bridge) diagnoseRegistration(d *diagnosis, known fleet.Device) {
 	}
 	if state := b.breakers.State(known.ID.String()); state != guard.Closed {
 		d.find("its breaker is "+state.String(), "commands are refused until it answers again; the next sign of life has it tried")
+	}
+}
+
+// diagnoseLink tells what was measured of the way to a device within the last minutes.
+func (b *Bridge) diagnoseLink(d *diagnosis, known fleet.Device) {
+	if known.Other.Network != 0 {
+		d.fields["other_path"] = map[string]any{"transport": known.Other.Network.String(), "remote": known.Other.Remote.String()}
+	}
+	l, measured := b.links.Link(known.ID.String())
+	if !measured {
+		return
+	}
+	d.fields["health"] = math.Round(l.Health*100) / 100
+	d.fields["link"] = map[string]any{
+		"level": l.Level.String(), "requests": l.Requests, "jitter": math.Round(l.Jitter*100) / 100,
+		"timeouts": math.Round(l.Timeouts*100) / 100, "denials": l.Denials,
+	}
+	switch {
+	case l.Level == guard.Good:
+	case l.Denials > 0 && l.Timeouts == 0 && l.Jitter < slightJitter:
+		d.find("its credentials were refused within the last minute", "check its password; a second client may be using its ID at its address")
+	case known.Other.Network == 0:
+		d.find(fmt.Sprintf("the link to it is %s: jitter %.2f, %.0f%% of the requests lost", l.Level, l.Jitter, 100*l.Timeouts),
+			"check the network; a device that is registered over TCP too is asked there when UDP is bad")
+	default:
+		d.find(fmt.Sprintf("the link to it is %s: jitter %.2f, %.0f%% of the requests lost", l.Level, l.Jitter, 100*l.Timeouts),
+			"check the network; the other path is taken once this one is bad and the other one answers")
 	}
 }
 

@@ -3,6 +3,7 @@ package bridge
 import (
 	"strconv"
 
+	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -10,6 +11,8 @@ import (
 type metrics struct {
 	answers *prometheus.CounterVec
 	events  *prometheus.CounterVec
+	// switches counts the devices that are asked another way because theirs was bad.
+	switches *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, recovering func() int) *metrics {
@@ -20,8 +23,14 @@ func newMetrics(reg prometheus.Registerer, recovering func() int) *metrics {
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gb2mqtt_bridge_events_total", Help: "Events published, by type.",
 		}, []string{"type"}),
+		switches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gb2mqtt_link_switches_total", Help: "Devices that are asked by another way, for theirs was bad, by the transport taken.",
+		}, []string{"transport"}),
 	}
-	reg.MustRegister(m.answers, m.events, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	for _, n := range []sip.Network{sip.UDP, sip.TCP} {
+		m.switches.WithLabelValues(n.String())
+	}
+	reg.MustRegister(m.answers, m.events, m.switches, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "gb2mqtt_bridge_recovering_devices", Help: "Devices that wait to be brought up to date, or are asked.",
 	}, func() float64 { return float64(recovering()) }))
 	return m

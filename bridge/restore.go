@@ -104,6 +104,7 @@ func (b *Bridge) janitor(ctx context.Context) error {
 			b.frequent.sweep(now)
 			b.twins.sweep(now)
 			b.refreshes.sweep(now)
+			b.switches.sweep(now)
 		}
 	}
 }

@@ -22,7 +22,7 @@ type throttle struct {
 // throttled is one section of one shadow.
 type throttled struct {
 	key     shadowsync.Key
-	section string // "position", "ptz", "catalog"
+	section string // "position", "ptz", "catalog", "link"
 }
 
 func newThrottle(interval time.Duration) *throttle {

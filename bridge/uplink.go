@@ -41,6 +41,7 @@ func (b *Bridge) Registered(r fleet.Registration, fresh bool) {
 	}, nil)
 	b.publishEvent(event{kind: "registered", device: r.Device.String(), at: r.At, fields: withoutNil(registration)})
 	b.log.Info("registered", "device", r.Device, "transport", r.Path.Network, "remote", r.Path.Remote)
+	b.links.Reset(r.Device.String()) // what was lost while it started anew tells nothing of its link
 	b.recovery.Returned(r.Device)
 	b.subscriptions.Fresh(r.Device)
 	b.reconciler.Return(r.Device.String(), true)

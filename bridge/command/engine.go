@@ -48,9 +48,14 @@ type Options struct {
 	Directory  Directory
 	Breakers   *guard.Breakers
 	Heard      func(device gb28181.ID) // a device answered: a sign of life
+	Measure    Measure                 // nil: nobody measures
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
+
+// Measure is told how a request over p ended, and how long its answer took where there was one.
+// It must not block.
+type Measure func(device gb28181.ID, p sip.Path, o guard.Outcome, rtt time.Duration)
 
 // Result is what a device answered.
 type Result struct {

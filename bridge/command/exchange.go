@@ -40,11 +40,8 @@ func (j *job) exchange(ctx, until context.Context) (Result, *mapping.Error) {
 		Body: cmd.Encode(sn, j.target, p.Peer),
 	})
 	tell(outcome(resp, err))
-	e.exchanges.note(j.device, Exchange{begun, cmd.Name, resp.Code, time.Since(begun)})
+	e.ended(j.device, p.Path, Exchange{begun, cmd.Name, resp.Code, time.Since(begun)}, resp, err)
 	e.motions.sent(j, moved, err == nil && resp.Code >= 300)
-	if err == nil {
-		e.o.Heard(j.device)
-	}
 	// A Response stands in for a 200 that was lost; a status that refuses is final.
 	if why := j.refused(ctx, resp, err); why != nil && (err == nil || !w.answered()) {
 		return Result{}, why
@@ -57,6 +54,18 @@ func (j *job) exchange(ctx, until context.Context) (Result, *mapping.Error) {
 		w.add(inside)
 	}
 	return j.await(ctx, until, w)
+}
+
+// ended tells of a request to device whatever came of it: to who asks why, to who measures the
+// link, and as a sign of life.
+func (e *Engine) ended(device gb28181.ID, p sip.Path, x Exchange, resp sip.Response, err error) {
+	e.exchanges.note(device, x)
+	if e.o.Measure != nil {
+		e.o.Measure(device, p, outcome(resp, err), resp.RTT)
+	}
+	if err == nil {
+		e.o.Heard(device)
+	}
 }
 
 // responseIn reads the Response that some devices put into the 200 itself; nil for none. What

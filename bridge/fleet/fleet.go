@@ -38,9 +38,12 @@ type admission func(now time.Time) (leave func(), retryAfter time.Duration)
 
 // Options are what a Fleet works with.
 type Options struct {
-	Sink       Sink
-	Admit      admission    // nil: everybody is admitted
-	Lockout    lockout      // nil: nobody is locked out
+	Sink    Sink
+	Admit   admission // nil: everybody is admitted
+	Lockout lockout   // nil: nobody is locked out
+	// Denied tells that a registered device's own credentials were refused at its own address.
+	// It must not block. nil: nobody wants to know.
+	Denied     func(device gb28181.ID)
 	Quirks     *quirk.Table // nil: none
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
@@ -54,6 +57,7 @@ type Fleet struct {
 	lockout   lockout
 	admit     admission
 	quirks    *quirk.Table
+	denied    func(device gb28181.ID)
 	log       *slog.Logger
 	metrics   *metrics
 	auth      *sip.Authenticator
@@ -80,7 +84,7 @@ func New(cfg Config, o Options) (*Fleet, error) {
 		return nil, errors.New("fleet: Sink, Log and Registerer are needed")
 	}
 	f := &Fleet{
-		cfg: cfg, sink: o.Sink, lockout: o.Lockout, admit: o.Admit, quirks: o.Quirks, log: o.Log,
+		cfg: cfg, sink: o.Sink, lockout: o.Lockout, admit: o.Admit, denied: o.Denied, quirks: o.Quirks, log: o.Log,
 		auth:      sip.NewAuthenticator(cfg.Domain, cfg.Auth.Algorithms, nonceLife),
 		passwords: make(map[gb28181.ID]string, len(cfg.Auth.Devices)),
 		recent:    sip.NewRecent(sip.RecentWindow, recentLimit),
@@ -220,7 +224,8 @@ type Device struct {
 	Encoding     gb28181.Encoding // last seen from it; the zero Encoding when nothing told
 	Channels     int              // those that are there
 	Path         sip.Path
-	HasPath      bool // Path can be used
+	HasPath      bool     // Path can be used
+	Other        sip.Path // the other way that it was heard on within its registration; zero: none
 }
 
 // Device returns what is known of id, and whether it was ever seen.
@@ -240,6 +245,7 @@ func (f *Fleet) snapshotLocked(s *session) Device {
 		ID: s.id, Registration: s.binding, Registered: s.registered, Presence: s.presence, Reason: s.reason,
 		Since: s.since, LastSeen: f.epoch.Add(time.Duration(s.lastSeen.Load())), Heartbeat: s.heartbeat,
 		Encoding: s.encoding, Channels: s.there, Path: s.path, HasPath: s.hasPath,
+		Other: s.other,
 	}
 }
 

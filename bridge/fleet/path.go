@@ -77,28 +77,64 @@ func sameAddress(a, b sip.Path) bool {
 
 // adoptLocked makes p the way to s. The old way stays known if it is another one at the same
 // address: over the other transport, or another connection. Another port of UDP is a NAT
-// that moved, and the old one is dead.
+// that moved, and the old one is dead. A way that was chosen for its health stays: a sign of
+// life on the other transport does not tell that requests arrive there.
 func (f *Fleet) adoptLocked(s *session, p sip.Path) {
 	if s.hasPath && s.path == p {
 		return
 	}
+	same := s.hasPath && sameAddress(s.path, p)
+	if same && s.chosen && p.Network != s.path.Network {
+		f.setOtherLocked(s, p)
+		return
+	}
 	old := s.path
-	keep := s.hasPath && sameAddress(old, p) && (old.Network != p.Network || p.Network == sip.TCP)
 	switch {
-	case keep && old != s.other:
-		if s.other != p {
-			f.conns.leave(s.other, s.id)
-		}
-		s.other = old
-	case !keep:
+	case same && old.Network != p.Network:
+		f.setOtherLocked(s, old)
+	case same && p.Network == sip.TCP && s.other.Network != sip.UDP:
+		f.setOtherLocked(s, old)
+	default:
 		f.conns.leave(old, s.id)
 		if !sameAddress(s.other, p) || s.other == p {
-			f.conns.leave(s.other, s.id)
-			s.other = sip.Path{}
+			f.setOtherLocked(s, sip.Path{})
 		}
 	}
-	s.path, s.hasPath = p, true
+	s.path, s.hasPath, s.chosen = p, true, s.chosen && same
 	f.conns.join(p, s.id)
+}
+
+// setOtherLocked makes p, zero for none, the way to s that is not taken.
+func (f *Fleet) setOtherLocked(s *session, p sip.Path) {
+	if s.other == p {
+		return
+	}
+	if s.other != s.path {
+		f.conns.leave(s.other, s.id)
+	}
+	s.other = p
+	f.conns.join(p, s.id)
+}
+
+// Choose makes to, which is one of the known ways to a device, the one that is taken, for the
+// other one has become bad. It stays until it ends, the registration ends or Choose is called
+// again. It returns false where to is no way of the device any more.
+func (f *Fleet) Choose(id gb28181.ID, to sip.Path) bool {
+	sh := f.shardOf(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s := sh.sessions[id]
+	switch {
+	case s == nil || !s.hasPath || to.Network == 0:
+		return false
+	case s.other == to:
+		s.path, s.other = to, s.path
+	case s.path != to: // else the device was heard there meanwhile
+		return false
+	}
+	s.chosen = true
+	sh.markLocked(s)
+	return true
 }
 
 // Closed tells that the TCP connection of p has ended: a device that has no other path is
@@ -124,9 +160,9 @@ func (f *Fleet) closedFor(id gb28181.ID, p sip.Path, now time.Duration) {
 		s.other = sip.Path{}
 	case !s.hasPath || s.path.Network != sip.TCP || s.path.Conn != p.Conn:
 	case s.other.Network != 0:
-		s.path, s.other = s.other, sip.Path{}
+		s.path, s.other, s.chosen = s.other, sip.Path{}, false
 	default:
-		s.hasPath = false
+		s.hasPath, s.chosen = false, false
 		if s.presence == Online && f.liveLocked(s, now) {
 			f.changeLocked(sh, s, Unknown, ReasonConnectionLost)
 		}

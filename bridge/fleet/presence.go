@@ -112,7 +112,7 @@ func (f *Fleet) lookLocked(sh *shard, s *session, now time.Duration) {
 func (f *Fleet) unbindLocked(s *session) {
 	f.conns.leave(s.path, s.id)
 	f.conns.leave(s.other, s.id)
-	s.registered, s.adopted, s.hasPath, s.other = false, false, false, sip.Path{}
+	s.registered, s.adopted, s.hasPath, s.chosen, s.other = false, false, false, false, sip.Path{}
 }
 
 // Heard tells that a device gave a valid answer to a request of ours: a sign of life.

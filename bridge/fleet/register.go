@@ -99,6 +99,9 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 		if f.lockout != nil {
 			f.lockout.Failed(ip, id, wall)
 		}
+		if f.denied != nil && s != nil && s.registered && s.path.Remote.Addr().Unmap() == ip { // elsewhere it may be anybody
+			sh.facts = append(sh.facts, func() { f.denied(id) })
+		}
 		// The password may have just been changed; devices stop trying for long after a 403.
 		if sh.firstWrongLocked(attempt{id, ip}, f.since(wall)) {
 			return challenge(false, true) // it may be qop that it can't do

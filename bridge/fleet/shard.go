@@ -34,6 +34,7 @@ type session struct {
 	registered bool
 	adopted    bool // online by keepalive alone, without a registration
 	hasPath    bool // path can be used: false after a restart or a close, until heard again
+	chosen     bool // path was taken for its health: a sign of life on other does not change it
 
 	id        gb28181.ID
 	place     place
