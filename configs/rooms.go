@@ -13,6 +13,7 @@ type SIP struct {
 	sip.Config `yaml:",inline"`
 	Auth       Auth            `yaml:"auth"`
 	Keepalive  fleet.Keepalive `yaml:"keepalive"`
+	Redirect   fleet.Redirect  `yaml:"redirect"`
 }
 
 // Auth is the section `sip.auth`.
@@ -28,6 +29,7 @@ func defaultSIP() SIP {
 		Config:    sip.Default(),
 		Auth:      Auth{Auth: room.Auth, Lockout: guard.Default().Lockout},
 		Keepalive: room.Keepalive,
+		Redirect:  fleet.Redirect{},
 	}
 }
 
@@ -41,7 +43,7 @@ func (c *Config) RoomSIP() sip.Config {
 // RoomFleet returns what bridge/fleet is configured with.
 func (c *Config) RoomFleet() fleet.Config {
 	return fleet.Config{
-		Auth: c.SIP.Auth.Auth, Keepalive: c.SIP.Keepalive, Domain: c.SIP.Domain,
+		Auth: c.SIP.Auth.Auth, Keepalive: c.SIP.Keepalive, Redirect: c.SIP.Redirect, Domain: c.SIP.Domain,
 		AdoptOnKeepalive: c.Devices.AdoptKeepalive, MaxDevices: c.Limits.Devices,
 	}
 }

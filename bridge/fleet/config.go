@@ -18,6 +18,7 @@ import (
 type Config struct {
 	Auth             Auth      `yaml:"auth"`
 	Keepalive        Keepalive `yaml:"keepalive"`
+	Redirect         Redirect  `yaml:"redirect"`
 	AdoptOnKeepalive bool      `yaml:"-"` // devices.adopt_on_keepalive
 	MaxDevices       int       `yaml:"-"` // limits.devices; 0: no limit
 	Domain           string    `yaml:"-"` // sip.domain, the digest realm
@@ -87,6 +88,9 @@ func (c Config) Validate() error {
 	}
 	if m := c.Keepalive.Misses; m < 1 || m > maxMisses {
 		complain("sip.keepalive.misses: %d is out of range; use 1 to %d", m, maxMisses)
+	}
+	if err := c.Redirect.Validate(); err != nil {
+		errs = append(errs, err)
 	}
 	if c.MaxDevices < 0 {
 		complain("limits.devices: %d is negative; use 0 for no limit", c.MaxDevices)

@@ -19,6 +19,7 @@ const (
 	refusedAddress      = "address"
 	refusedUnreadable   = "unreadable"
 	refusedMethod       = "method"
+	refusedRedirected   = "redirected"
 )
 
 // Why a message was put off.

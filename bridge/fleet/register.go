@@ -120,6 +120,10 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 		f.unregisterLocked(sh, s, wall)
 		return sip.Answer{Code: 200, NoDate: q.Clock.NoDate}
 	}
+	// Only who has the password is told where it belongs; before 2022 none knows what a 302 is.
+	if to := f.cfg.Redirect.of(id); to != "" && cmp.Or(q.GBVersion, version) >= "3" {
+		return f.redirectLocked(sh, s, r, to, wall)
+	}
 	leave, after := f.admitLocked(s, r, wall)
 	if after > 0 {
 		*nonce = before // the same credentials are good when it tries again
@@ -155,10 +159,7 @@ func (f *Fleet) admitLocked(s *session, r *sip.Request, wall time.Time) (leave f
 
 // registerLocked makes or refreshes the binding of s and returns the seconds granted.
 func (f *Fleet) registerLocked(sh *shard, s *session, r *sip.Request, version string, wall time.Time) int {
-	granted := defaultExpires
-	if r.Expires > 0 {
-		granted = min(max(r.Expires, minExpires), maxExpires)
-	}
+	granted := grantable(r.Expires)
 	now := f.since(wall)
 	call := maphash.Bytes(callSeed, r.CallID)
 	fresh := f.freshLocked(s, r, wall)
@@ -180,6 +181,14 @@ func (f *Fleet) registerLocked(sh *shard, s *session, r *sip.Request, version st
 	sh.facts = append(sh.facts, func() { f.sink.Registered(registration, fresh) })
 	f.changeLocked(sh, s, Online, ReasonRegistered)
 	return granted
+}
+
+// grantable is what a device gets that asks for so many seconds; less than 1: it does not say.
+func grantable(asked int) int {
+	if asked < 1 {
+		return defaultExpires
+	}
+	return min(max(asked, minExpires), maxExpires)
 }
 
 // freshLocked tells that a REGISTER of s is more than a refresh of its binding.

@@ -62,6 +62,11 @@ func appendOutcome(b []byte, r *Request, a Answer, now time.Time) []byte {
 	case a.Expires > 0:
 		b = appendInt(b, "Expires", a.Expires)
 	}
+	if a.Code == 302 {
+		b = append(b, "Contact: <"...)
+		b = append(b, a.Contact...)
+		b = append(b, ">\r\n"...)
+	}
 	if a.Code == 401 {
 		for _, c := range a.Challenges {
 			b = append(b, "WWW-Authenticate: "...)

@@ -81,6 +81,7 @@ type Request struct {
 type Answer struct {
 	Code       int           // SIP status; 0: no answer now, a Pending made by Keep will bring it
 	Expires    int           // seconds, sent when > 0, and as 0 when Code is 200 on REGISTER; of a 423: Min-Expires
+	Contact    string        // of a 302: the URI to try instead
 	Challenges []string      // WWW-Authenticate values of a 401
 	RetryAfter time.Duration // of 403 and 503, sent when > 0
 	GBVersion  string        // X-GB-Ver, sent when not empty
