@@ -220,8 +220,8 @@ func crlfOnly(b []byte) bool {
 // viaForm and addressForm are headers by the grammar. The library cuts what is none at another
 // place, or skips it and takes the next of that name.
 var (
-	viaForm     = regexp.MustCompile(`^(?i)SIP/2\.0/[a-z]+\s+[a-z0-9.-]+(:[0-9]{1,4})?(;\S*)?$`)
-	addressForm = regexp.MustCompile(`^(?i)(<sips?:([0-9a-z]+@)?[0-9a-z.]+>|sips?:([0-9a-z]+@)?[0-9a-z.]+)(;\S*)?$`)
+	viaForm     = regexp.MustCompile(`^(?i)SIP/2\.0/[a-z]+\s+[a-z0-9.-]+(:[0-9]{1,4})?(;[^\s;=]+(=[^\s;=]*)?)*$`)
+	addressForm = regexp.MustCompile(`^(?i)(<sips?:([0-9a-z]+@)?[0-9a-z.]+>|sips?:([0-9a-z]+@)?[0-9a-z.]+)(;[^\s;=]+(=[^\s;=]*)?)*$`)
 )
 
 // plain tells whether a value is such that the library reads it by the grammar: it knows no
