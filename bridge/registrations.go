@@ -32,10 +32,8 @@ func (r *registrations) save(records []fleet.Record) {
 		for _, rec := range part {
 			batch.Set(store.Key(store.KindRegistration, rec.Device.String()), mustJSON(rec))
 		}
-		r.store.CommitAsync(batch, func(err error) {
-			if err != nil {
-				r.log.Error("registrations not stored; they live in memory until they change again", "devices", len(part), "err", err)
-			}
+		r.store.Insist(batch, func(err error) {
+			r.log.Error("registrations not stored; they live in memory until the store takes them", "devices", len(part), "err", err)
 		})
 	}
 }
@@ -59,10 +57,8 @@ func (r *registrations) forgetChannel(device, channel gb28181.ID) {
 }
 
 func (r *registrations) commitChannels(device gb28181.ID, batch *store.Batch) {
-	r.store.CommitAsync(batch, func(err error) {
-		if err != nil {
-			r.log.Error("channels not stored; they live in memory until the next catalog", "device", device, "err", err)
-		}
+	r.store.Insist(batch, func(err error) {
+		r.log.Error("channels not stored; they live in memory until the store takes them", "device", device, "err", err)
 	})
 }
 

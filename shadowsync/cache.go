@@ -23,6 +23,14 @@ func (s *shadow) version() int64 {
 	return s.last
 }
 
+// reported is what is reported, nil where nothing is.
+func (s *shadow) reported() map[string]any {
+	if s.doc == nil {
+		return nil
+	}
+	return s.doc.State.Reported
+}
+
 // tombstoneTTL is how long the last version of a deleted shadow is kept: AWS keeps it for 48
 // hours, gb2mqtt at least as long. [device-shadow 6]
 const tombstoneTTL = 72 * time.Hour

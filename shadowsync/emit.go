@@ -63,6 +63,8 @@ func (s *Service) tell(j *job) {
 	}
 	result := "unchanged"
 	switch {
+	case j.held:
+		result = "held"
 	case j.failure != nil:
 		result = "failed"
 		if len(j.dones) == 0 {

@@ -2,8 +2,11 @@ package shadowsync
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/shadowsync/store"
 )
@@ -99,4 +102,41 @@ func TestServiceGoesOnWhenTheDiskHasRoomAgain(t *testing.T) {
 	}
 	full = false
 	wantVersion(t, answerOf(t, b.ask(t, base+"update", `{"state":{"desired":{"a":1}}}`)), "1")
+}
+
+func TestReportsThatTheStoreCouldNotTakeAreLaidDownOnceThereIsRoom(t *testing.T) {
+	b := newService(t, t.TempDir(), nil)
+	var full atomic.Bool
+	full.Store(true)
+	b.Service.st = &failing{Store: b.st, broken: func(int) bool { return full.Load() }}
+	b.retry = time.Millisecond
+	b.start(t)
+	const shadows = 2000 // several groups
+	failed := make(chan error, 3*shadows)
+	for i := range shadows {
+		k := Key{Thing: fmt.Sprint("t", i)}
+		for _, patch := range []map[string]any{{"a": 1, "b": 1}, {"a": 2}, {"b": nil}} {
+			b.ReportSealed(k, patch, func(_ Document, err error) { failed <- err })
+		}
+	}
+	for range 3 * shadows {
+		if err := <-failed; !errors.Is(err, store.ErrFull) {
+			t.Fatalf("told %v, want ErrFull", err)
+		}
+	}
+	full.Store(false)
+	deadline := time.Now().Add(30 * time.Second)
+	for i := range shadows {
+		k := Key{Thing: fmt.Sprint("t", i)}
+		for {
+			d, err := b.Get(k)
+			if err == nil && string(d.part(spanReported)) == `{"a":2}` {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s is %s, %v; want a 2", k, d.Encode(), err)
+			}
+			time.Sleep(time.Millisecond) // between two looks
+		}
+	}
 }

@@ -18,7 +18,7 @@ func newMetrics(reg prometheus.Registerer, depth, cached func() float64) (*metri
 			Name: "gb2mqtt_shadow_requests_total", Help: "Answered shadow requests of clients, by operation and code.",
 		}, []string{"op", "code"}),
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gb2mqtt_shadow_reports_total", Help: "The bridge's own updates, by result: written, unchanged, refused, failed.",
+			Name: "gb2mqtt_shadow_reports_total", Help: "The bridge's own updates, by result: written, unchanged, refused, failed, held (until the store takes them).",
 		}, []string{"result"}),
 	}
 	if reg == nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"math/big"
+	"slices"
 	"strings"
 )
 
@@ -17,6 +18,7 @@ type plain struct {
 	version                       int64 // of the document, or of its deletion
 	desired, reported             map[string]any
 	desiredStamps, reportedStamps map[string]any
+	held                          []map[string]any // reported, but not stored yet
 }
 
 // step is one operation on the model and on the service.
@@ -50,6 +52,13 @@ func (m model) clone() model {
 	return out
 }
 
+// restarted forgets what was in memory only.
+func (m model) restarted() {
+	for _, p := range m {
+		p.held = nil
+	}
+}
+
 func (m model) at(k Key) *plain {
 	if m[k] == nil {
 		m[k] = none(0)
@@ -61,7 +70,7 @@ func (m model) at(k Key) *plain {
 func none(version int64) *plain { return (&plain{version: version}).clone() }
 
 func (p *plain) clone() *plain {
-	return &plain{p.exists, p.version, copyMap(p.desired), copyMap(p.reported), copyMap(p.desiredStamps), copyMap(p.reportedStamps)}
+	return &plain{p.exists, p.version, copyMap(p.desired), copyMap(p.reported), copyMap(p.desiredStamps), copyMap(p.reportedStamps), slices.Clone(p.held)}
 }
 
 func copyMap(m map[string]any) map[string]any {
@@ -98,7 +107,9 @@ func (m model) do(s step, most int) outcome {
 	case !p.exists:
 		o.code = 404
 	case s.op == OpDelete:
+		held := p.held
 		*p = *none(p.version + 1)
+		p.held = held
 		o.written = true
 	}
 	o.after = p.clone()
@@ -116,14 +127,19 @@ func (p *plain) doReport(s step, o *outcome) {
 		o.code = 400
 		return
 	}
-	was := p.clone()
-	lay(p.reported, p.reportedStamps, s.patch, s.n)
+	patches := append(p.held, s.patch)
+	p.held = nil
+	was, all := p.clone(), map[string]any{}
+	for _, patch := range patches {
+		lay(p.reported, p.reportedStamps, patch, s.n)
+		all = over(all, patch)
+	}
 	if canon(was.reported) == canon(p.reported) {
 		*p = *was
 		return
 	}
 	p.exists, p.version, o.written = true, p.version+1, true
-	o.asked, o.askedAt = map[string]any{"reported": s.patch}, map[string]any{"reported": shape(s.patch, s.n)}
+	o.asked, o.askedAt = map[string]any{"reported": all}, map[string]any{"reported": shape(all, s.n)}
 }
 
 func (p *plain) doUpdate(s step, o *outcome, most int) {
@@ -202,6 +218,21 @@ func lay(state, stamps, patch map[string]any, n int) {
 			state[key], stamps[key] = copyAny(v), shape(v, n)
 		}
 	}
+}
+
+// over is patch b laid over patch a: both as one.
+func over(a, b map[string]any) map[string]any {
+	out := copyMap(a)
+	for key, v := range b {
+		under, is := out[key].(map[string]any)
+		object, too := v.(map[string]any)
+		if is && too {
+			out[key] = over(under, object)
+		} else {
+			out[key] = copyAny(v)
+		}
+	}
+	return out
 }
 
 // withoutNulls is a copy of object without what held nothing but nulls.

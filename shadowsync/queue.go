@@ -39,6 +39,7 @@ type job struct {
 	reportedChanged bool
 	denied          *Error // what the document says against it
 	failure         error  // of the store or of a limit; for the program's own jobs
+	held            bool   // it failed, and is tried again
 }
 
 // queue holds what waits for the writer, in order and within bounds.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/shadowsync/store"
 	"pgregory.net/rapid"
@@ -118,6 +119,8 @@ func (r *run) begin(t *rapid.T) {
 		t.Fatal(err)
 	}
 	s.st, r.s = r.disk, s
+	s.retry = time.Hour // what could not be stored comes with the next report of its shadow
+	r.model.restarted()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -207,6 +210,9 @@ func (r *run) round(t *rapid.T, steps []step) {
 	if r.disk.died() {
 		r.stop()
 		r.begin(t)
+		for _, m := range possible {
+			m.restarted()
+		}
 	}
 	var why []string
 	for _, m := range possible {
@@ -262,6 +268,8 @@ func (r *run) match(t *rapid.T, s step, o outcome, before model, heard []message
 		}
 		if errors.Is(err, store.ErrFull) {
 			r.model = before
+			p := r.model.at(s.key)
+			p.held = append(p.held, s.patch)
 			return heard, true
 		}
 		if (err != nil) != (o.code != 200) {

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/shadowsync/store"
 	"github.com/prometheus/client_golang/prometheus"
@@ -75,7 +76,8 @@ type Service struct {
 	cache     *cache
 	rate      rate
 	observers []Observer
-	asked     chan *job // requests for history
+	asked     chan *job     // requests for history
+	retry     time.Duration // of reports that the store could not take
 
 	runOnce sync.Once
 }
@@ -86,7 +88,7 @@ func New(cfg Config, st *store.Store, pub Publisher, opts Options) (*Service, er
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, st: st, pub: pub, opts: opts, log: opts.Log, queue: newQueue(), rate: rate{limit: cfg.Rate}, asked: make(chan *job, maxAsked)}
+	s := &Service{cfg: cfg, st: st, pub: pub, opts: opts, log: opts.Log, queue: newQueue(), rate: rate{limit: cfg.Rate}, asked: make(chan *job, maxAsked), retry: retryHeld}
 	s.cache = newCache(s.load)
 	var err error
 	if s.metrics, err = newMetrics(opts.Registerer, s.queue.depth, s.cache.bytes); err != nil {
@@ -114,7 +116,7 @@ func (s *Service) Run(ctx context.Context) error {
 		})
 		var historian sync.WaitGroup
 		historian.Go(func() { s.answerHistory(ctx) })
-		w := &writer{s: s, emit: emit, committed: make(chan error, 1), pending: make(map[Key]*shadow)}
+		w := &writer{s: s, emit: emit, committed: make(chan error, 1), pending: make(map[Key]*shadow), held: newHeld(s.retry)}
 		w.run(ctx)
 		historian.Wait()
 		close(emit)
@@ -128,7 +130,8 @@ func (s *Service) Run(ctx context.Context) error {
 // removes a key. No version is made when no value would change. Patches for one shadow that
 // wait at the same time become one update. done (nil: nobody asks) is called with the
 // document that is durable then, on the service's goroutine, and must not block; ErrBusy,
-// ErrStopped and a patch that is no JSON are told at once, on the caller's own.
+// ErrStopped and a patch that is no JSON are told at once, on the caller's own. A patch that
+// the store can't take is told as an error, and is laid down by itself once it can.
 func (s *Service) Report(k Key, patch map[string]any, done func(Document, error)) {
 	s.report(k, patch, false, done)
 }

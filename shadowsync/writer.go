@@ -38,6 +38,7 @@ type writer struct {
 	open    *group          // being filled
 	syncing *group          // on its way to the disk; nil: none
 	pending map[Key]*shadow // what the jobs of both made, not durable yet
+	held    held            // reports that were not stored
 	shadows int             // documents there are, with those of both; kept where they are limited
 }
 
@@ -59,9 +60,12 @@ func (w *writer) run(ctx context.Context) {
 			wake = w.s.queue.wake
 		}
 		if ending && w.syncing == nil {
+			w.tellLost()
 			return
 		}
 		select {
+		case <-w.held.timer.C:
+			w.tryHeld()
 		case <-wake:
 		case err := <-w.committed:
 			w.settle(err)
@@ -87,6 +91,7 @@ func (w *writer) commit() {
 	w.open = newGroup()
 	if g.batch.Len() == 0 {
 		w.emit <- g.jobs
+		w.heldStored()
 		return
 	}
 	w.syncing = g
@@ -107,6 +112,7 @@ func (w *writer) settle(err error) {
 			}
 		}
 		w.emit <- g.jobs
+		w.heldStored()
 		return
 	}
 	w.s.log.Error("shadows not stored", "updates", g.batch.Len(), "err", err)
@@ -135,14 +141,20 @@ func (w *writer) undo(j *job, err error) {
 		return
 	}
 	j.denied, j.failure = errInternal, err
+	if j.op == OpUpdate && !j.client {
+		w.hold(j)
+	}
 }
 
 // apply puts j into the open group.
 func (w *writer) apply(j *job) {
 	w.open.jobs = append(w.open.jobs, j)
-	j.after, j.denied, j.failure = nil, nil, nil
+	j.after, j.denied, j.failure, j.held = nil, nil, nil, false
 	if j.refused != nil || j.flushed != nil {
 		return
+	}
+	if j.op == OpUpdate && !j.client {
+		w.underHeld(j)
 	}
 	w.decide(j)
 	if j.after != nil {
@@ -164,6 +176,9 @@ func (w *writer) decide(j *job) {
 	if err != nil {
 		w.s.log.Error("shadow not read", "thing", j.key.Thing, "shadow", j.key.Name, "err", err)
 		j.denied, j.failure = errInternal, err
+		if j.op == OpUpdate && !j.client {
+			w.hold(j)
+		}
 		return
 	}
 	j.before = sh
@@ -227,7 +242,7 @@ func (w *writer) decideReport(j *job) {
 		d, _, c = update(d, section{}, section{given: true, object: patch}, j.before.version()+1, at)
 		changed = changed || c
 	}
-	if !changed || prev != nil && len(j.patches) > 1 && equal(d.State.Reported, prev.State.Reported) {
+	if !changed || len(j.patches) > 1 && equal(d.State.Reported, j.before.reported()) {
 		return
 	}
 	d.encode(prev, false, true)

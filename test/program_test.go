@@ -99,6 +99,12 @@ func start(t testing.TB, c config) *program {
 // startIn runs the bridge in folder, where an earlier one may have left its store.
 func startIn(t testing.TB, folder string, c config) *program {
 	t.Helper()
+	return startBy(t, folder, c)
+}
+
+// startBy is startIn with the bridge as the last words of a command.
+func startBy(t testing.TB, folder string, c config, command ...string) *program {
+	t.Helper()
 	file := filepath.Join(folder, "gb2mqtt.yaml")
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -108,7 +114,8 @@ func startIn(t testing.TB, folder string, c config) *program {
 		t.Fatal(err)
 	}
 	p := &program{t: t, folder: folder, exited: make(chan struct{})}
-	p.cmd = exec.Command(gb2mqttBinary, "run", "-c", file)
+	command = append(command, gb2mqttBinary, "run", "-c", file)
+	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Dir = folder
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {

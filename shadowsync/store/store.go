@@ -2,7 +2,8 @@
 // wait for a link. It is Badger, sized for a small machine, behind one writer.
 //
 //	Commit ──────┐
-//	CommitAsync ─┼─▶ waiting ─▶ writer: all that waits, up to 256 batches ─▶ one transaction, one sync ─▶ done
+//	CommitAsync ─┤
+//	Insist ──────┼─▶ waiting ─▶ writer: all that waits, up to 256 batches ─▶ one transaction, one sync ─▶ done
 //	Journal ─────┘
 //
 // While one group is synced the next one gathers, so many writers cost the syncs of one, and
@@ -54,6 +55,7 @@ type Store struct {
 	work sync.WaitGroup
 
 	journal Journal
+	late    late
 }
 
 // handle is one opening of the database and those who read it now.
@@ -104,12 +106,14 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 		wake: make(chan struct{}, 1), quit: make(chan struct{}),
 	}
 	s.journal.st = s
+	s.late = late{wake: make(chan struct{}, 1), rows: make(map[string]lateRow)}
 	if err := s.checkFormat(); err != nil {
 		m.unregister(reg)
 		return nil, errors.Join(err, db.Close())
 	}
 	s.work.Go(s.write)
 	s.work.Go(s.collect)
+	s.work.Go(s.insist)
 	return s, nil
 }
 
