@@ -91,7 +91,7 @@ func (f *Fleet) ApplyCatalog(device gb28181.ID, statuses []ChannelStatus, comple
 	sh := f.shardOf(device)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	s := sh.sessions[device]
+	s := sh.sessions.get(device)
 	if s == nil {
 		return nil
 	}
@@ -174,7 +174,7 @@ func (f *Fleet) Channels(device gb28181.ID) []Channel {
 	sh := f.shardOf(device)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	s := sh.sessions[device]
+	s := sh.sessions.get(device)
 	if s == nil || len(s.channels) == 0 {
 		return nil
 	}
@@ -191,7 +191,7 @@ func (f *Fleet) Channel(device, id gb28181.ID) (Channel, bool) {
 	sh := f.shardOf(device)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	if s := sh.sessions[device]; s != nil {
+	if s := sh.sessions.get(device); s != nil {
 		if ch := s.channels[id]; ch != nil {
 			return s.channelLocked(id, ch), true
 		}
@@ -211,7 +211,7 @@ func (f *Fleet) Forget(device, id gb28181.ID) {
 	sh := f.shardOf(device)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if s := sh.sessions[device]; s != nil {
+	if s := sh.sessions.get(device); s != nil {
 		s.forgetLocked(id)
 	}
 }
@@ -229,7 +229,7 @@ func (f *Fleet) RestoreChannels(device gb28181.ID, channels []Channel) {
 	sh := f.shardOf(device)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	s := sh.sessions[device]
+	s := sh.sessions.get(device)
 	if s == nil {
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -105,7 +104,6 @@ func New(cfg Config, o Options) (*Fleet, error) {
 		return nil, err
 	}
 	for i := range f.shards {
-		f.shards[i].sessions = make(map[gb28181.ID]*session)
 		f.shards[i].wrong = make(map[attempt]time.Duration)
 	}
 	for i := range f.lanes {
@@ -233,7 +231,7 @@ func (f *Fleet) Device(id gb28181.ID) (Device, bool) {
 	sh := f.shardOf(id)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	s := sh.sessions[id]
+	s := sh.sessions.get(id)
 	if s == nil {
 		return Device{}, false
 	}
@@ -256,7 +254,7 @@ func (f *Fleet) Each(fn func(Device)) {
 		sh := &f.shards[i]
 		devices = devices[:0]
 		sh.mu.RLock()
-		for s := range maps.Values(sh.sessions) {
+		for s := range sh.sessions.all() {
 			devices = append(devices, f.snapshotLocked(s))
 		}
 		sh.mu.RUnlock()
@@ -276,7 +274,7 @@ func (f *Fleet) EncodingOf(id gb28181.ID) gb28181.Encoding {
 	sh := f.shardOf(id)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	if s := sh.sessions[id]; s != nil {
+	if s := sh.sessions.get(id); s != nil {
 		return s.encoding
 	}
 	return 0

@@ -36,7 +36,7 @@ type job struct {
 func (f *Fleet) enqueue(id gb28181.ID, r *sip.Request, key uint64, now time.Time) (full string) {
 	sh := f.shardOf(id)
 	sh.mu.RLock()
-	s := sh.sessions[id]
+	s := sh.sessions.get(id)
 	sh.mu.RUnlock()
 	if s.queued.Add(1) > deviceMax {
 		s.queued.Add(-1)
@@ -137,7 +137,7 @@ func (f *Fleet) do(j job) {
 	sh := f.shardOf(j.id)
 	sh.mu.Lock()
 	var none gb28181.Encoding
-	if s := sh.sessions[j.id]; s != nil && err == nil && m.Encoding != none && m.Encoding != s.encoding {
+	if s := sh.sessions.get(j.id); s != nil && err == nil && m.Encoding != none && m.Encoding != s.encoding {
 		s.encoding = m.Encoding
 		sh.markLocked(s)
 	}

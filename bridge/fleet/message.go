@@ -80,7 +80,7 @@ func (f *Fleet) subscriptionEnded(id gb28181.ID, r *sip.Request) {
 func (f *Fleet) alive(id gb28181.ID, p sip.Path, now time.Duration, keepalive bool) (refused string) {
 	sh := f.shardOf(id)
 	sh.mu.RLock()
-	s := sh.sessions[id]
+	s := sh.sessions.get(id)
 	if s != nil && s.presence == Online && s.hasPath && (s.path == p || s.chosen && s.other == p) && (s.registered && now < s.expires || s.adopted) {
 		s.lastSeen.Store(int64(now))
 		sh.mu.RUnlock()
@@ -94,7 +94,7 @@ func (f *Fleet) alive(id gb28181.ID, p sip.Path, now time.Duration, keepalive bo
 func (f *Fleet) aliveAnew(sh *shard, id gb28181.ID, p sip.Path, now time.Duration, keepalive bool) (refused string) {
 	sh.mu.Lock()
 	defer f.unlockAndLeave(sh)
-	s := sh.sessions[id]
+	s := sh.sessions.get(id)
 	live := s != nil && f.liveLocked(s, now)
 	switch adopt := f.cfg.AdoptOnKeepalive && keepalive && f.allowed(p.Remote.Addr().Unmap()); {
 	case live && (sameAddress(s.path, p) || s.adopted && adopt):

@@ -62,7 +62,7 @@ func (f *Fleet) Owns(p sip.Path) bool {
 		sh := f.shardOf(id)
 		sh.mu.RLock()
 		defer sh.mu.RUnlock()
-		s := sh.sessions[id]
+		s := sh.sessions.get(id)
 		if s == nil || !s.registered && !s.adopted || s.presence == Offline {
 			return false
 		}
@@ -123,7 +123,7 @@ func (f *Fleet) Choose(id gb28181.ID, to sip.Path) bool {
 	sh := f.shardOf(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	s := sh.sessions[id]
+	s := sh.sessions.get(id)
 	switch {
 	case s == nil || !s.hasPath || to.Network == 0:
 		return false
@@ -153,7 +153,7 @@ func (f *Fleet) closedFor(id gb28181.ID, p sip.Path, now time.Duration) {
 	sh := f.shardOf(id)
 	sh.mu.Lock()
 	defer sh.unlockAndTell()
-	s := sh.sessions[id]
+	s := sh.sessions.get(id)
 	switch {
 	case s == nil:
 	case s.other.Network == sip.TCP && s.other.Conn == p.Conn:

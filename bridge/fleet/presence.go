@@ -120,7 +120,7 @@ func (f *Fleet) Heard(id gb28181.ID) {
 	now := f.since(time.Now())
 	sh := f.shardOf(id)
 	sh.mu.RLock()
-	s := sh.sessions[id]
+	s := sh.sessions.get(id)
 	if s != nil && s.presence == Online && s.registered && now < s.expires {
 		s.lastSeen.Store(int64(now))
 		sh.mu.RUnlock()
@@ -129,7 +129,7 @@ func (f *Fleet) Heard(id gb28181.ID) {
 	sh.mu.RUnlock()
 	sh.mu.Lock()
 	defer sh.unlockAndTell()
-	if s = sh.sessions[id]; s != nil && f.liveLocked(s, now) {
+	if s = sh.sessions.get(id); s != nil && f.liveLocked(s, now) {
 		s.lastSeen.Store(int64(now))
 		f.changeLocked(sh, s, Online, ReasonKeepalive)
 	}
@@ -143,7 +143,7 @@ func (f *Fleet) MQTTConnected(id gb28181.ID) {
 	sh := f.shardOf(id)
 	sh.mu.Lock()
 	defer sh.unlockAndTell()
-	s := sh.sessions[id]
+	s := sh.sessions.get(id)
 	if s == nil {
 		if f.full() {
 			f.metrics.refusals.WithLabelValues(refusedLimit).Inc()
@@ -162,7 +162,7 @@ func (f *Fleet) MQTTDisconnected(id gb28181.ID) {
 	sh := f.shardOf(id)
 	sh.mu.Lock()
 	defer sh.unlockAndTell()
-	s := sh.sessions[id]
+	s := sh.sessions.get(id)
 	if s == nil || s.clients == 0 {
 		return
 	}
@@ -184,7 +184,7 @@ func (f *Fleet) SetHeartbeat(id gb28181.ID, interval time.Duration, misses int) 
 	sh := f.shardOf(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if s := sh.sessions[id]; s != nil && s.told != h {
+	if s := sh.sessions.get(id); s != nil && s.told != h {
 		s.told = h
 		sh.markLocked(s)
 		f.takeHeartbeatLocked(sh, s)
@@ -196,7 +196,7 @@ func (f *Fleet) Reconsider(id gb28181.ID) {
 	sh := f.shardOf(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if s := sh.sessions[id]; s != nil {
+	if s := sh.sessions.get(id); s != nil {
 		f.takeHeartbeatLocked(sh, s)
 	}
 }

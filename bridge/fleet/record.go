@@ -93,7 +93,7 @@ func (f *Fleet) Restore(records []Record, now time.Time) {
 	for _, r := range records {
 		sh := f.shardOf(r.Device)
 		sh.mu.Lock()
-		if sh.sessions[r.Device] == nil {
+		if sh.sessions.get(r.Device) == nil {
 			f.restoreLocked(sh, r, now)
 		}
 		sh.mu.Unlock()
@@ -101,10 +101,9 @@ func (f *Fleet) Restore(records []Record, now time.Time) {
 }
 
 func (f *Fleet) restoreLocked(sh *shard, r Record, now time.Time) {
-	s := &session{
-		id: r.Device, binding: r.Registration, presence: r.Presence, reason: r.Reason, since: r.Since,
-		encoding: r.Encoding, path: r.Path, told: r.Heartbeat,
-	}
+	s := sh.sessions.add(r.Device)
+	s.binding, s.presence, s.reason, s.since = r.Registration, r.Presence, r.Reason, r.Since
+	s.encoding, s.path, s.told = r.Encoding, r.Path, r.Heartbeat
 	if s.told.Interval <= 0 || s.told.Misses <= 0 {
 		s.told = f.cfg.heartbeat()
 	}
@@ -129,7 +128,6 @@ func (f *Fleet) restoreLocked(sh *shard, r Record, now time.Time) {
 	if s.presence == Unknown {
 		s.lastSeen.Store(int64(f.since(now))) // our absence is not the device's
 	}
-	sh.sessions[s.id] = s
 	f.counts[s.presence].Add(1)
 	f.scheduleLocked(sh, s)
 }

@@ -70,7 +70,7 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 	sh := f.shardOf(id)
 	sh.mu.Lock()
 	defer f.unlockAndLeave(sh)
-	s := sh.sessions[id]
+	s := sh.sessions.get(id)
 	version := clip(r.GBVersion, maxVersion)
 	var unknown sip.NonceState
 	nonce := &unknown

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +14,7 @@ const shardCount = 256
 // shard is the one owner of what happens to its devices.
 type shard struct {
 	mu       sync.RWMutex // guards all below; never held across I/O or a call of the Sink
-	sessions map[gb28181.ID]*session
+	sessions table
 	wheel    wheel
 	facts    []func() // for the Sink, in order
 	telling  bool     // somebody hands facts over
@@ -27,16 +26,16 @@ type shard struct {
 // session is all that is known of a device. What a keepalive reads and writes stands first
 // and together; a keepalive that changes nothing writes lastSeen alone.
 type session struct {
+	id         gb28181.ID
+	presence   Presence
+	registered bool
+	adopted    bool         // online by keepalive alone, without a registration
+	hasPath    bool         // path can be used: false after a restart or a close, until heard again
+	chosen     bool         // path was taken for its health: a sign of life on other does not change it
 	lastSeen   atomic.Int64 // time.Duration since the fleet's epoch
 	expires    time.Duration
 	path       sip.Path
-	presence   Presence
-	registered bool
-	adopted    bool // online by keepalive alone, without a registration
-	hasPath    bool // path can be used: false after a restart or a close, until heard again
-	chosen     bool // path was taken for its health: a sign of life on other does not change it
 
-	id        gb28181.ID
 	place     place
 	told      Heartbeat // its own, or the configured one
 	heartbeat Heartbeat // that counts: told, but for its quirks
@@ -55,17 +54,11 @@ type session struct {
 	isDirty   bool
 }
 
-// shardOf spreads devices that count on in their serial or in their centre code.
-func (f *Fleet) shardOf(id gb28181.ID) *shard {
-	h := binary.LittleEndian.Uint64(id[12:])*0x9E3779B97F4A7C15 ^ binary.LittleEndian.Uint64(id[4:])
-	return &f.shards[h*0xBF58476D1CE4E5B9>>56]
-}
-
 // addLocked makes a session for id, which has none.
 func (f *Fleet) addLocked(sh *shard, id gb28181.ID) *session {
-	s := &session{id: id, told: f.cfg.heartbeat()}
+	s := sh.sessions.add(id)
+	s.told = f.cfg.heartbeat()
 	s.heartbeat = f.heartbeatOf(s)
-	sh.sessions[id] = s
 	f.counts[Unknown].Add(1)
 	return s
 }
