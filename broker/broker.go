@@ -71,6 +71,7 @@ type Options struct {
 	Classify   func(topic string) Class
 	Journal    Journal
 	Sessions   SessionStore // nil: sessions of the embedded broker's clients end with the program
+	Source     Source       // nil: the embedded broker keeps all that is retained itself
 	Will       Message      // what other servers publish when a link dies; none without a topic
 	Filters    []string     // what links subscribe to
 	// Birth is called after each (re)connection of a link, on a goroutine of its own: it

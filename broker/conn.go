@@ -99,7 +99,7 @@ func (q *queuedConn) send() {
 			q.mu.Lock()
 			out := q.waiting
 			q.waiting, q.sending = spare[:0], len(out)
-			closed := q.closed
+			closed, session := q.closed, q.session
 			q.mu.Unlock()
 			if len(out) == 0 {
 				if closed {
@@ -107,7 +107,10 @@ func (q *queuedConn) send() {
 					return
 				}
 				spare = out
-				break
+				if session == nil || !session.pull(q) {
+					break
+				}
+				continue
 			}
 			_, err := q.Conn.Write(out)
 			q.mu.Lock()
@@ -115,7 +118,7 @@ func (q *queuedConn) send() {
 			if err != nil {
 				q.err, q.closed, q.waiting = err, true, nil
 			}
-			session := q.session
+			session = q.session
 			q.mu.Unlock()
 			if session != nil {
 				session.drained()

@@ -34,6 +34,8 @@ type session struct {
 	ids        map[uint16]bool // of unacked, and of waiting what was sent before
 	seq        uint64          // of the last message stored
 	wishes     []retainedWish  // retained messages that a new subscription still gets
+	streams    []*stream       // and those of the source
+	reading    map[string]bool // topics whose retained message is being read; live ones leave it
 	full       bool            // it was told that messages were dropped
 }
 
@@ -62,6 +64,7 @@ func (ss *session) deliver(pk *packets.Packet, sub packets.Subscription, stored 
 	if sub.NoLocal && pk.Origin == ss.id || !ss.rights.mayRead(pk.TopicName) { // [MQTT5 3.8.3.1]
 		return false
 	}
+	delete(ss.reading, pk.TopicName)
 	out := outgoing(pk, sub)
 	if out.FixedHeader.Qos == 0 {
 		if ss.cl != nil {
@@ -158,24 +161,16 @@ func (ss *session) pumpLocked() {
 		ss.unacked = append(ss.unacked, d)
 		ss.writeLocked(d.pk)
 	}
-	for ss.cl != nil && len(ss.wishes) > 0 && len(ss.waiting) == 0 && len(ss.unacked) < ss.window && ss.conn.pending() < ss.conn.limit/2 {
+	for len(ss.wishes) > 0 && ss.mayStreamLocked() {
 		w := ss.wishes[0]
 		ss.wishes = ss.wishes[1:]
 		pk, there := ss.s.mochi.Topics.Retained.Get(w.topic)
 		if !there || expired(&pk) {
 			continue
 		}
-		out := outgoing(&pk, w.sub)
-		out.FixedHeader.Retain = true
-		if out.FixedHeader.Qos == 0 {
-			ss.writeLocked(out)
-			continue
-		}
-		d := &delivery{pk: out, id: ss.freeIDLocked()}
-		d.pk.PacketID = d.id
-		ss.unacked = append(ss.unacked, d)
-		ss.writeLocked(d.pk)
+		ss.sendRetainedLocked(&pk, w.sub)
 	}
+	ss.wakeLocked()
 }
 
 // freeIDLocked finds a packet ID that nothing unacknowledged has; there are less of these
@@ -232,6 +227,7 @@ func (ss *session) wish(sub packets.Subscription) {
 	for _, pk := range all {
 		ss.wishes = append(ss.wishes, retainedWish{pk.TopicName, sub})
 	}
+	ss.streamLocked(sub)
 	ss.pumpLocked()
 }
 
@@ -266,7 +262,7 @@ func (ss *session) detach(conn *queuedConn) (was bool) {
 	if ss.conn != conn {
 		return false
 	}
-	ss.cl, ss.conn, ss.wishes = nil, nil, nil
+	ss.cl, ss.conn, ss.wishes, ss.streams = nil, nil, nil, nil
 	return true
 }
 

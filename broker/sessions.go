@@ -49,7 +49,7 @@ func (t *sessionTable) stopWills() {
 // route gives pk to all who subscribed to it. stored, where given, is called once when it is
 // safe for all sessions that last.
 func (s *server) route(pk packets.Packet, stored func(error)) {
-	if pk.FixedHeader.Retain {
+	if pk.FixedHeader.Retain && !s.holds(pk.TopicName) {
 		s.mochi.Topics.RetainMessage(pk.Copy(false)) // [MQTT5 3.3.1.3]
 	}
 	subscribers := s.mochi.Topics.Subscribers(pk.TopicName)
@@ -167,7 +167,7 @@ func (s *server) end(ss *session) {
 	ss.mu.Lock()
 	was := ss.persistent
 	messages := append(ss.unacked, ss.waiting...)
-	ss.persistent, ss.cl, ss.unacked, ss.waiting, ss.wishes, ss.bytes = false, nil, nil, nil, nil, 0
+	ss.persistent, ss.cl, ss.unacked, ss.waiting, ss.wishes, ss.streams, ss.bytes = false, nil, nil, nil, nil, nil, 0
 	ss.mu.Unlock()
 	if was && s.store != nil {
 		s.store.removeAll(ss.id, messages)
@@ -194,6 +194,7 @@ func (ss *session) unsubscribed(filter string) {
 	defer ss.mu.Unlock()
 	ss.record.Subs = withoutFilter(ss.record.Subs, filter)
 	ss.wishes = slices.DeleteFunc(ss.wishes, func(w retainedWish) bool { return w.sub.Filter == filter })
+	ss.unstreamLocked(filter)
 	ss.saveLocked()
 }
 
