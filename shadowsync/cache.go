@@ -89,6 +89,17 @@ func (c *cache) get(k Key) (*shadow, error) {
 	return f.shadow, f.err
 }
 
+// glance is get without keeping what it reads.
+func (c *cache) glance(k Key) (*shadow, error) {
+	c.mu.RLock()
+	s, ok := c.shadows[k]
+	c.mu.RUnlock()
+	if ok {
+		return s, nil
+	}
+	return c.load(k)
+}
+
 // join returns the reading of k that is under way, or begins one: first is true then. What
 // came into the cache just now has landed already.
 func (c *cache) join(k Key) (f *flight, first bool) {

@@ -19,8 +19,10 @@ type Document struct {
 	State    State
 	Metadata State // the shape of State; a leaf is the time of its last update
 	Version  int64
+	// ReportedAt is when a value of the reported state changed last, in Unix ms; 0: not known.
+	ReportedAt int64
 
-	text     []byte // `{"state":…,"metadata":…,"version":…}`, as stored and as told in documents
+	text     []byte // `{"state":…,"metadata":…,"version":…}`, as told in documents
 	sections [4]span
 }
 
@@ -88,7 +90,16 @@ func (d *Document) encode(prev *Document, desired, reported bool) {
 	d.text = append(b, '}')
 }
 
-// decodeDocument reads what encode made.
+// stored is d as the store has it: its text and what nobody is told.
+func (d *Document) stored() []byte {
+	b := make([]byte, 0, len(d.text)+32)
+	b = append(b, d.text[:len(d.text)-1]...)
+	b = append(b, `,"reported_at":`...)
+	b = strconv.AppendInt(b, d.ReportedAt, 10)
+	return append(b, '}')
+}
+
+// decodeDocument reads what stored made.
 func decodeDocument(text []byte) (*Document, error) {
 	v, err := parseJSON(text)
 	if err != nil {
@@ -102,6 +113,7 @@ func decodeDocument(text []byte) (*Document, error) {
 		return nil, errors.New("stored document: state, metadata or version is missing")
 	}
 	d := &Document{Version: version}
+	d.ReportedAt, _ = wholeNumber(root["reported_at"])
 	d.State.Desired, d.Metadata.Desired = decodeSection(state["desired"], meta["desired"])
 	d.State.Reported, d.Metadata.Reported = decodeSection(state["reported"], meta["reported"])
 	d.encode(nil, true, true)
@@ -153,7 +165,7 @@ func update(prev *Document, desired, reported section, version int64, at any) (d
 	if prev != nil {
 		old = *prev
 	}
-	d = &Document{State: old.State, Metadata: old.Metadata, Version: version}
+	d = &Document{State: old.State, Metadata: old.Metadata, Version: version, ReportedAt: old.ReportedAt}
 	d.State.Desired, d.Metadata.Desired, desiredChanged = apply(old.State.Desired, old.Metadata.Desired, desired, at)
 	d.State.Reported, d.Metadata.Reported, reportedChanged = apply(old.State.Reported, old.Metadata.Reported, reported, at)
 	return d, desiredChanged, reportedChanged

@@ -74,6 +74,9 @@ func (s *Service) tell(j *job) {
 		result = "written"
 	}
 	s.metrics.reports.WithLabelValues(result).Inc()
+	if j.owed && j.failure == nil {
+		s.opts.Debts.Paid(j.key)
+	}
 	var doc Document
 	if j.failure == nil {
 		if j.after != nil {

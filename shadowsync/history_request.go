@@ -96,6 +96,7 @@ func (s *Service) answerHistory(ctx context.Context) {
 // recall answers one request.
 func (s *Service) recall(j *job) {
 	j.at = time.Now()
+	s.settled(j.key)
 	answer, refused := s.recalled(j)
 	if refused != nil {
 		j.refused = refused

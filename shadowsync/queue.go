@@ -32,6 +32,7 @@ type job struct {
 	dones   []func(Document, error)
 	deleted func(error)
 	flushed chan struct{}
+	owed    bool // pays what was owed; at is since when
 
 	// Found by the writer.
 	at              time.Time

@@ -62,6 +62,7 @@ type Options struct {
 	Log        *slog.Logger
 	Registerer prometheus.Registerer   // nil: no metrics
 	KnownThing func(thing string) bool // for Config.Things devices; nil: all are known
+	Debts      Debts                   // nil: nothing is ever owed
 }
 
 // Service keeps the shadows of all things. It is safe for concurrent use.
@@ -189,15 +190,25 @@ func (s *Service) Flush(ctx context.Context) error {
 }
 
 // Get returns the document of k as it is stored, or ErrNotFound.
-func (s *Service) Get(k Key) (Document, error) {
-	sh, err := s.cache.get(k)
+func (s *Service) Get(k Key) (Document, error) { return s.read(k, s.cache.get) }
+
+// Glance is Get for whoever goes through very many documents: it keeps none in memory.
+func (s *Service) Glance(k Key) (Document, error) { return s.read(k, s.cache.glance) }
+
+func (s *Service) read(k Key, get func(Key) (*shadow, error)) (Document, error) {
+	patch, since := s.owed(k) // before the document: it may be paid meanwhile, but not taken back
+	sh, err := get(k)
 	if err != nil {
 		return Document{}, err
 	}
-	if sh.doc == nil {
+	d := sh.doc
+	if patch != nil {
+		d = withOwed(sh, patch, since)
+	}
+	if d == nil {
 		return Document{}, ErrNotFound
 	}
-	return *sh.doc, nil
+	return *d, nil
 }
 
 // Names returns the named shadows of thing in order, the classic one not among them; none

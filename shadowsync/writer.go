@@ -148,6 +148,7 @@ func (w *writer) undo(j *job, err error) {
 
 // apply puts j into the open group.
 func (w *writer) apply(j *job) {
+	w.payFirst(j)
 	w.open.jobs = append(w.open.jobs, j)
 	j.after, j.denied, j.failure, j.held = nil, nil, nil, false
 	if j.refused != nil || j.flushed != nil {
@@ -171,7 +172,9 @@ func (w *writer) apply(j *job) {
 
 // decide finds what comes of j, without writing.
 func (w *writer) decide(j *job) {
-	j.at = time.Now()
+	if !j.owed {
+		j.at = time.Now()
+	}
 	sh, err := w.lookup(j.key)
 	if err != nil {
 		w.s.log.Error("shadow not read", "thing", j.key.Thing, "shadow", j.key.Name, "err", err)
@@ -226,6 +229,9 @@ func (w *writer) decideUpdate(j *job) {
 	}
 	d, _, reported := update(prev, r.desired, r.reported, j.before.version()+1, stamp(j.at.Unix()))
 	d.encode(prev, r.desired.given, r.reported.given)
+	if reported {
+		d.ReportedAt = j.at.UnixMilli()
+	}
 	grown := prev == nil || d.Size() > prev.Size() // what makes room goes through
 	if d.Size() > w.s.cfg.MaxDocument && grown || len(d.text) > maxText {
 		j.denied = errTooLarge
@@ -246,6 +252,7 @@ func (w *writer) decideReport(j *job) {
 		return
 	}
 	d.encode(prev, false, true)
+	d.ReportedAt = j.at.UnixMilli()
 	if d.Size() > maxOwnDocument || len(d.text) > maxText {
 		j.failure = fmt.Errorf("%w: shadow %s: %d bytes of state; at most %d", ErrTooLarge, j.key, d.Size(), maxOwnDocument)
 		return
@@ -258,7 +265,7 @@ func (w *writer) write(j *job) {
 	w.writeHistory(j)
 	key := store.Key(store.KindDocument, j.key.Thing, j.key.Name)
 	if j.after.doc != nil {
-		w.open.batch.Set(key, j.after.doc.text)
+		w.open.batch.Set(key, j.after.doc.stored())
 		return
 	}
 	w.open.batch.Delete(key)
