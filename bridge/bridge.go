@@ -167,13 +167,13 @@ func (b *Bridge) build() (err error) {
 		Log: b.log, Registerer: b.reg, Classify: b.classify, Journal: b.store.Journal(), Sessions: newSessionStore(b.store),
 		Upstream: b.upstream, UpstreamMessage: b.upstreams.receive,
 		Will: b.topics.stateOf("offline"), Birth: b.birth, OnClient: b.mqttClient,
-		Filters: append(b.topics.commandFilters(), shadowsync.RequestFilters(b.cfg.Shadow.Prefix)...),
+		Source: retained{b}, Filters: append(b.topics.commandFilters(), shadowsync.RequestFilters(b.cfg.Shadow.Prefix)...),
 	}); err != nil {
 		return err
 	}
 	b.broker.Handle(b.incoming)
 	b.shadows, err = shadowsync.New(b.cfg.Shadow, b.store, shadowPublisher{b.broker}, shadowsync.Options{
-		Log: b.log, Registerer: b.reg, KnownThing: b.knownThing,
+		Log: b.log, Registerer: b.reg, KnownThing: b.knownThing, Debts: debts{b},
 	})
 	if err != nil {
 		return err
@@ -215,11 +215,12 @@ func (b *Bridge) serve(ctx context.Context, ready func()) error {
 		return startRoom(name, b.log, run, fail)
 	}
 	shadows := start("shadow service", b.shadows.Run)
-	if err := b.restore(ctx); err != nil {
+	if err := b.restore(); err != nil {
 		fail(err)
 	}
 	mqtt := start("MQTT", b.broker.Run)
-	b.publishRetained(b.broker.Publish)
+	b.broker.Publish(b.infoMessage())
+	b.broker.Publish(b.topics.stateOf("online"))
 	// In the order in which they stop: commands end while SIP still runs, so that moving
 	// cameras are told to stop; the fleet ends after SIP, so that nothing comes in behind it.
 	rooms := []*room{
@@ -235,6 +236,7 @@ func (b *Bridge) serve(ctx context.Context, ready func()) error {
 		start("leaks", b.leaks.Run),
 		start("info", b.info.Run),
 		start("janitor", b.janitor),
+		start("shadows after a restart", b.settleShadows),
 	}
 	if b.http != nil {
 		rooms = append(rooms, start("HTTP", b.http.Run))

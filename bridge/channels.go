@@ -91,9 +91,7 @@ func (b *Bridge) speaksOfUnknown(device gb28181.ID, items []gb28181.CatalogItem)
 
 // reportChannelPresence shows a channel's presence in its shadow and its retained topic.
 func (b *Bridge) reportChannelPresence(device gb28181.ID, ch fleet.Channel) {
-	b.shadows.Report(channelThing(device, ch.ID), map[string]any{
-		"presence": ch.Presence.String(), "presence_reason": orNil(ch.Reason),
-	}, func(shadowsync.Document, error) {
+	b.shadows.Report(channelThing(device, ch.ID), channelPatch(ch), func(shadowsync.Document, error) {
 		if now, there := b.fleet.Channel(device, ch.ID); there {
 			b.publishPresence(device.String(), ch.ID.String(), now.Presence)
 		}

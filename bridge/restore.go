@@ -8,11 +8,13 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/broker"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 	"github.com/gb2mqtt/gb2mqtt/shadowsync"
+	"golang.org/x/time/rate"
 )
 
-// restore gives the fleet what it knew before, and brings the shadows in line with it: who
-// was online is unknown now, in one change for all and without an event for each.
-func (b *Bridge) restore(ctx context.Context) error {
+// restore gives the fleet what it knew before. Who was online is unknown now, in one change for
+// all and without an event for each: shadows are told it as debts, retained topics are told by
+// the fleet.
+func (b *Bridge) restore() error {
 	records, channels, err := b.registrations.load()
 	if err != nil {
 		return err
@@ -22,15 +24,84 @@ func (b *Bridge) restore(ctx context.Context) error {
 	for device, list := range channels {
 		b.fleet.RestoreChannels(device, list)
 	}
-	b.fleet.Each(func(d fleet.Device) {
-		b.shadows.Report(thing(d.ID), b.presencePatch(d), nil)
-		for _, ch := range b.fleet.Channels(d.ID) {
-			b.shadows.Report(channelThing(d.ID, ch.ID), map[string]any{
-				"presence": ch.Presence.String(), "presence_reason": orNil(ch.Reason),
-			}, nil)
+	return nil
+}
+
+// debts are what a restart owes to the shadows: the presence that it made, of each device and
+// channel. They are read off the fleet.
+type debts struct{ *Bridge }
+
+// Owed is the presence of a device or a channel whose shadow may not have it yet.
+func (b debts) Owed(k shadowsync.Key) (patch map[string]any, since time.Time) {
+	device, channel, ours := parseKey(k)
+	if !ours || !b.fleet.Unshown(device, channel) {
+		return nil, b.started
+	}
+	if channel.IsZero() {
+		d, _ := b.fleet.Device(device)
+		return b.presencePatch(d), b.started
+	}
+	ch, _ := b.fleet.Channel(device, channel)
+	return channelPatch(ch), b.started
+}
+
+// Paid notes that a shadow has it.
+func (b debts) Paid(k shadowsync.Key) {
+	if device, channel, ours := parseKey(k); ours {
+		b.fleet.Shown(device, channel)
+	}
+}
+
+// parseKey tells whose shadow k may be; channel is zero for a device's own.
+func parseKey(k shadowsync.Key) (device, channel gb28181.ID, ours bool) {
+	device, err := gb28181.ParseID(k.Thing)
+	if err == nil && k.Name != "" {
+		channel, err = gb28181.ParseID(k.Name)
+	}
+	return device, channel, err == nil
+}
+
+// settlePerSecond is how many shadows that nobody asked for are brought in line with a restart
+// in a second: a million of them within the hour, at a few hundredths of a processor.
+const settlePerSecond = 500
+
+// settleShadows has what a restart owes to the shadows written, slowly: who asks for one before
+// sees it already, and most are written anyway when their devices return.
+func (b *Bridge) settleShadows(ctx context.Context) error {
+	pace := rate.NewLimiter(settlePerSecond, settlePerSecond)
+	for place, more := uint64(0), true; more; more = place != 0 {
+		var ids []gb28181.ID
+		ids, place = b.fleet.List(place)
+		for _, id := range ids {
+			if err := b.settleDevice(ctx, id, pace); err != nil {
+				return nil // the bridge stops
+			}
 		}
-	})
-	return b.shadows.Flush(ctx)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func (b *Bridge) settleDevice(ctx context.Context, device gb28181.ID, pace *rate.Limiter) error {
+	settle := func(channel gb28181.ID) error {
+		if !b.fleet.Unshown(device, channel) {
+			return nil
+		}
+		if err := pace.Wait(ctx); err != nil {
+			return err
+		}
+		b.shadows.Settle(shadowsync.Key{Thing: device.String(), Name: channel.String()})
+		return nil
+	}
+	if err := settle(gb28181.ID{}); err != nil {
+		return err
+	}
+	for _, ch := range b.fleet.Channels(device) {
+		if err := settle(ch.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // presencePatch is what a device's shadow says of its presence.
@@ -41,31 +112,28 @@ func (b *Bridge) presencePatch(d fleet.Device) map[string]any {
 	}
 }
 
-// publishRetained publishes all that is retained, through publish: presence and state of
-// each device and channel, what the bridge is, and last that it is online.
-func (b *Bridge) publishRetained(publish func(broker.Message)) {
-	b.fleet.Each(func(d fleet.Device) {
-		b.publishRetainedOf(d.ID.String(), "", d.Presence, thing(d.ID), publish)
-		for _, ch := range b.fleet.Channels(d.ID) {
-			b.publishRetainedOf(d.ID.String(), ch.ID.String(), ch.Presence, channelThing(d.ID, ch.ID), publish)
+// channelPatch is what a channel's shadow says of its presence.
+func channelPatch(ch fleet.Channel) map[string]any {
+	return map[string]any{"presence": ch.Presence.String(), "presence_reason": orNil(ch.Reason)}
+}
+
+// birth is called after each (re)connection of a link: its server may have lost or never had
+// what is retained. It publishes presence and state of each device and channel, what the
+// bridge is, and last that it is online.
+func (b *Bridge) birth(_ string, publish func(broker.Message)) {
+	r := retained{b}
+	for place, more := uint64(0), true; more; more = place != 0 {
+		var topics []string
+		topics, place = r.Topics(b.topics.prefix+"/#", place)
+		for _, topic := range topics {
+			if payload := r.Retained(topic); payload != nil {
+				publish(broker.Message{Topic: topic, Payload: payload, QoS: 1, Retain: true})
+			}
 		}
-	})
+	}
 	publish(b.infoMessage())
 	publish(b.topics.stateOf("online"))
 }
-
-func (b *Bridge) publishRetainedOf(device, channel string, p fleet.Presence, k shadowsync.Key, publish func(broker.Message)) {
-	publish(broker.Message{
-		Topic: b.topics.of(device, channel, "presence"), Payload: []byte(p.String()), QoS: 1, Retain: true,
-	})
-	if doc, err := b.shadows.Get(k); err == nil {
-		publish(b.stateMessage(device, channel, doc))
-	}
-}
-
-// birth is called after each (re)connection of a link: its server may have lost or never
-// had what is retained.
-func (b *Bridge) birth(_ string, publish func(broker.Message)) { b.publishRetained(publish) }
 
 // reportAnew writes the whole of what is known of a device or a channel into a shadow that
 // somebody deleted.

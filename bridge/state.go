@@ -1,9 +1,6 @@
 package bridge
 
 import (
-	"maps"
-	"time"
-
 	"github.com/gb2mqtt/gb2mqtt/broker"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 	"github.com/gb2mqtt/gb2mqtt/shadowsync"
@@ -62,11 +59,7 @@ func (b *Bridge) shadowOf(k shadowsync.Key) (device, channel string, ours bool) 
 // stateMessage is the retained state topic of a document: what is reported, with version
 // and time.
 func (b *Bridge) stateMessage(device, channel string, doc shadowsync.Document) broker.Message {
-	state := make(map[string]any, len(doc.State.Reported)+2)
-	maps.Copy(state, doc.State.Reported)
-	state["ts"] = time.Now().UnixMilli()
-	state["version"] = doc.Version
-	return broker.Message{Topic: b.topics.of(device, channel, "state"), Payload: mustJSON(state), QoS: 1, Retain: true}
+	return broker.Message{Topic: b.topics.of(device, channel, "state"), Payload: statePayload(doc), QoS: 1, Retain: true}
 }
 
 // clearRetained takes a retained topic away.

@@ -59,3 +59,40 @@ func TestCommandTopicIsReadFromTheLeft(t *testing.T) {
 		}
 	}
 }
+
+func TestRetainedTopicsOfDevicesAndChannelsAreKnown(t *testing.T) {
+	tp := topics{prefix: "site/gb28181"}
+	for topic, want := range map[string]string{
+		"site/gb28181/" + testDevice + "/presence":                                      testDevice + "  presence",
+		"site/gb28181/" + testDevice + "/state":                                         testDevice + "  state",
+		"site/gb28181/" + testDevice + "/" + testChannel + "/state":                     testDevice + " " + testChannel + " state",
+		"site/gb28181/" + testDevice + "/" + testDevice + "/presence":                   testDevice + " " + testDevice + " presence",
+		"site/gb28181/" + testDevice + "/event/presence":                                "",
+		"site/gb28181/" + testDevice + "/notes":                                         "",
+		"site/gb28181/" + testDevice:                                                    "",
+		"site/gb28181/" + testDevice + "/" + testChannel + "/" + testChannel + "/state": "",
+		"site/gb28181/bridge/state":                                                     "",
+		"gb28181/" + testDevice + "/state":                                              "",
+	} {
+		got := ""
+		if device, channel, leaf, ours := tp.parseRetained(topic); ours {
+			got = device.String() + " " + channel.String() + " " + leaf
+		}
+		if got != want {
+			t.Errorf("parseRetained(%s) = %q, want %q", topic, got, want)
+		}
+	}
+}
+
+func TestFilterNamesItsDevices(t *testing.T) {
+	tp := topics{prefix: "site/gb28181"}
+	for filter, want := range map[string]string{
+		"#": "#", "site/#": "#", "site/gb28181/#": "#", "+/+/+/state": "+", "site/gb28181/+/+/presence": "+",
+		"site/gb28181/" + testDevice + "/#": testDevice, "site/gb28181/bridge/state": "bridge",
+		"site/gb28181": "", "site": "", "other/#": "", "$aws/things/+/shadow/get": "", "+/other/#": "",
+	} {
+		if level, ours := tp.deviceLevel(filter); level != want || ours != (want != "") {
+			t.Errorf("deviceLevel(%s) = %q, %v, want %q", filter, level, ours, want)
+		}
+	}
+}

@@ -118,7 +118,12 @@ func TestNobodyIsCalledOnlineAfterACrashUntilHeard(t *testing.T) {
 	if msg := m.wait(0, "retained presence", on(topic+"/presence")); string(msg.payload) != "unknown" {
 		t.Errorf("presence after the crash is %s, want unknown", msg.payload)
 	}
-	reported := at(m.shadow(d.ID(), ""), "state.reported").(map[string]any)
+	state := m.wait(0, "retained state", on(topic+"/state")).json(t)
+	shadow := m.shadow(d.ID(), "")
+	if state["presence"] != "unknown" || state["presence_reason"] != "restarted" || state["version"] != shadow["version"] {
+		t.Errorf("the retained state says %v, want unknown (restarted) in version %v", state, shadow["version"])
+	}
+	reported := at(shadow, "state.reported").(map[string]any)
 	if reported["presence"] != "unknown" || reported["presence_reason"] != "restarted" {
 		t.Errorf("the shadow says %v (%v), want unknown (restarted)", reported["presence"], reported["presence_reason"])
 	}

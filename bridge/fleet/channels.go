@@ -66,6 +66,7 @@ type channel struct {
 	status     string
 	online     bool
 	vanishedAt time.Time
+	unshown    bool // its shadow may not have what Restore made of its device
 }
 
 // channelLocked is the channel as its device's presence makes it.
@@ -241,6 +242,6 @@ func (f *Fleet) RestoreChannels(device gb28181.ID, channels []Channel) {
 		if c.VanishedAt.IsZero() {
 			s.there++
 		}
-		s.channels[c.ID] = &channel{status: c.Status, online: c.Online, vanishedAt: c.VanishedAt}
+		s.channels[c.ID] = &channel{status: c.Status, online: c.Online, vanishedAt: c.VanishedAt, unshown: true}
 	}
 }

@@ -264,6 +264,28 @@ func (f *Fleet) Each(fn func(Device)) {
 	}
 }
 
+// listed is how many devices List returns at a time.
+const listed = 64
+
+// List returns the IDs of some devices from a place on: 0 is the beginning, next is where to
+// go on, or 0 at the end. Devices stay where they are; one that comes while somebody lists may be missing.
+func (f *Fleet) List(place uint64) (ids []gb28181.ID, next uint64) {
+	n := int(place & (1<<32 - 1))
+	for i := int(place >> 32); i < shardCount; i, n = i+1, 0 {
+		sh := &f.shards[i]
+		sh.mu.RLock()
+		for ; n < sh.sessions.count && len(ids) < listed; n++ {
+			ids = append(ids, sh.sessions.at(n).id)
+		}
+		more := n < sh.sessions.count
+		sh.mu.RUnlock()
+		if more || len(ids) == listed && i < shardCount-1 {
+			return ids, uint64(i)<<32 | uint64(n)
+		}
+	}
+	return ids, 0
+}
+
 // Counts returns how many devices are in each presence.
 func (f *Fleet) Counts() (online, offline, unknown int) {
 	return int(f.counts[Online].Load()), int(f.counts[Offline].Load()), int(f.counts[Unknown].Load())

@@ -52,6 +52,7 @@ type session struct {
 	there     int          // channels that have not vanished
 	queued    atomic.Int32 // messages in its lane
 	isDirty   bool
+	unshown   bool // its shadow may not have what Restore made of it
 }
 
 // addLocked makes a session for id, which has none.

@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
@@ -43,5 +44,35 @@ func TestWhatAKeepaliveTouchesLiesTogether(t *testing.T) {
 	var s session
 	if end := unsafe.Offsetof(s.path) + unsafe.Sizeof(s.path); end > 128 {
 		t.Errorf("a keepalive reads %d bytes of a session; keep what it reads within 128", end)
+	}
+}
+
+func TestListGoesThroughTheFleetOnceWhateverComesMeanwhile(t *testing.T) {
+	f, _ := newFleet(t, testConfig(time.Minute), nil)
+	id := func(n int) gb28181.ID { return mustID(fmt.Sprintf("3402000000132%07d", n)) }
+	seen := map[gb28181.ID]int{}
+	const n = 3000
+	for i := range n {
+		f.MQTTConnected(id(i))
+	}
+	more := n
+	for place, first := uint64(0), true; first || place != 0; first = false {
+		var ids []gb28181.ID
+		ids, place = f.List(place)
+		for _, id := range ids {
+			seen[id]++
+		}
+		f.MQTTConnected(id(more))
+		more++
+	}
+	for i := range n {
+		if seen[id(i)] != 1 {
+			t.Fatalf("device %d was listed %d times", i, seen[id(i)])
+		}
+	}
+	for id, times := range seen {
+		if times != 1 {
+			t.Errorf("%s was listed %d times", id, times)
+		}
 	}
 }
