@@ -29,6 +29,8 @@ type queuedConn struct {
 	wake    chan struct{} // capacity 1
 	done    chan struct{} // closed when the writer has ended and the connection with it
 	session *session      // goes on when what waits has become less
+	holdAck bool          // the next PUBACK waits for the answer
+	held    func(*queuedConn)
 }
 
 // attach names the session that is told when there is room again.
@@ -38,8 +40,8 @@ func (q *queuedConn) attach(ss *session) {
 	q.session = ss
 }
 
-func newQueuedConn(c net.Conn, limit int, dropped, slow func()) *queuedConn {
-	q := &queuedConn{Conn: c, limit: limit, dropped: dropped, slow: slow, wake: make(chan struct{}, 1), done: make(chan struct{})}
+func newQueuedConn(c net.Conn, limit int, dropped, slow func(), held func(*queuedConn)) *queuedConn {
+	q := &queuedConn{Conn: c, limit: limit, dropped: dropped, slow: slow, held: held, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go q.send()
 	return q
 }
@@ -63,8 +65,30 @@ func (q *queuedConn) Write(b []byte) (int, error) {
 		return 0, errSlow
 	}
 	q.waiting = append(q.waiting, b...)
+	if q.holdAck && b[0]>>4 == 4 { // PUBACK [MQTT5 3.4.1]
+		q.holdAck = false
+		q.held(q)
+		return len(b), nil
+	}
 	q.signal()
 	return len(b), nil
+}
+
+// holdNextAck lets the next PUBACK wait for what is written next, or until held's owner calls
+// flush.
+func (q *queuedConn) holdNextAck() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.holdAck = true
+}
+
+// flush sends what waits, if anything.
+func (q *queuedConn) flush() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) > 0 {
+		q.signal()
+	}
 }
 
 // giveUp ends the connection of a client that does not read.

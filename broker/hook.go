@@ -80,6 +80,7 @@ func (h *hook) OnSessionEstablish(cl *mochi.Client, pk packets.Packet) {
 
 // OnSessionEstablished tells that a client is there, and sends what waited for it.
 func (h *hook) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
+	h.s.topics.changed() // it may have taken over subscriptions
 	c := h.connection(cl)
 	if c == nil {
 		return
@@ -203,6 +204,9 @@ func (h *hook) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, e
 		h.s.b.log.Error("MQTT message not acknowledged: it is not stored for all who want it", "topic", pk.TopicName, "client", cl.ID, "err", err)
 		return pk, packets.ErrRejectPacket
 	}
+	if conn, ours := cl.Net.Conn.(*queuedConn); ours && class == Request && pk.FixedHeader.Qos == 1 {
+		conn.holdNextAck()
+	}
 	return pk, packets.CodeSuccessIgnore // acknowledged; it went our way
 }
 
@@ -279,6 +283,7 @@ func (h *hook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
 
 // OnSubscribed keeps what was granted.
 func (h *hook) OnSubscribed(cl *mochi.Client, _ packets.Packet, codes []byte) {
+	h.s.topics.changed()
 	c := h.connection(cl)
 	if c == nil {
 		return
@@ -309,6 +314,7 @@ func (h *hook) OnPacketProcessed(cl *mochi.Client, pk packets.Packet, err error)
 
 // OnUnsubscribed forgets subscriptions.
 func (h *hook) OnUnsubscribed(cl *mochi.Client, pk packets.Packet) {
+	h.s.topics.changed()
 	c := h.connection(cl)
 	if c == nil || c.session == nil {
 		return

@@ -21,6 +21,8 @@ type server struct {
 	users     *users
 	listeners []*listener
 	sessions  sessionTable
+	topics    subscribers
+	acks      lateAcks
 	store     *persistence // nil: sessions live in memory
 
 	mu    sync.Mutex // guards conns
@@ -47,6 +49,7 @@ func newServer(b *Broker) (*server, error) {
 		ClientNetWriteBufferSize: 1,
 		SysTopicResendInterval:   1 << 30, // $SYS is nobody's here: /metrics tells
 	})
+	s.topics.find, s.acks.wake = s.mochi.Topics.Subscribers, make(chan struct{}, 1)
 	if err := s.mochi.AddHook(newHook(s), nil); err != nil {
 		return nil, fmt.Errorf("embedded broker: %w", err)
 	}
@@ -94,6 +97,7 @@ func (s *server) run(ctx context.Context) {
 	for _, l := range s.listeners {
 		wg.Go(func() { l.serve(s.establish) })
 	}
+	wg.Go(func() { s.acks.run(ctx) })
 	<-ctx.Done()
 	for _, l := range s.listeners {
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
@@ -120,7 +124,7 @@ func (s *server) establish(l *listener, c net.Conn) {
 	q := newQueuedConn(c, s.cfg.MaxBacklog, s.b.metrics.dropped.Inc, func() {
 		s.b.metrics.slow.Inc()
 		s.b.log.Warn("MQTT client disconnected: it does not read what it is sent", "remote", c.RemoteAddr(), "backlog", s.cfg.MaxBacklog)
-	})
+	}, s.acks.add)
 	s.mu.Lock()
 	s.conns[q] = struct{}{}
 	s.mu.Unlock()

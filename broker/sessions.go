@@ -52,24 +52,19 @@ func (s *server) route(pk packets.Packet, stored func(error)) {
 	if pk.FixedHeader.Retain && !s.holds(pk.TopicName) {
 		s.mochi.Topics.RetainMessage(pk.Copy(false)) // [MQTT5 3.3.1.3]
 	}
-	subscribers := s.mochi.Topics.Subscribers(pk.TopicName)
-	if len(subscribers.Shared) > 0 {
-		subscribers.SelectShared()
-		subscribers.MergeSharedSelected()
-	}
 	var all *gathered
 	if stored != nil {
 		all = &gathered{left: 1, done: stored}
 	}
-	for id, sub := range subscribers.Subscriptions {
-		ss := s.sessions.get(id)
+	for _, to := range s.topics.of(pk.TopicName) {
+		ss := s.sessions.get(to.client)
 		switch {
 		case ss == nil:
 		case all == nil:
-			ss.deliver(&pk, sub, nil)
+			ss.deliver(&pk, to.sub, nil)
 		default:
 			all.add()
-			if !ss.deliver(&pk, sub, all.one) {
+			if !ss.deliver(&pk, to.sub, all.one) {
 				all.one(nil)
 			}
 		}
