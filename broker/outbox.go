@@ -31,9 +31,18 @@ type outbox struct {
 	grown   chan struct{}          // capacity 1: there is more in the journal
 	work    chan struct{}          // capacity 1: for tidy
 
-	mu    sync.Mutex     // guards what follows; never held across I/O
-	taken map[uint64]int // bytes of what is to be removed from the journal
-	bytes int            // in the journal since tidy has counted
+	mu      sync.Mutex     // guards what follows; never held across I/O
+	taken   map[uint64]int // bytes of what is to be removed from the journal
+	bytes   int            // in the journal, once tidy has counted
+	counted bool
+	last    uint64   // the newest event that was counted
+	early   []stored // until tidy has counted
+}
+
+// stored is an event that has come into the journal.
+type stored struct {
+	seq  uint64
+	size int
 }
 
 func newOutbox(name string, limits Outbox, j Journal, log *slog.Logger) *outbox {
@@ -54,19 +63,33 @@ func signal(c chan struct{}) {
 
 // append stores an event; done is called once it is durable.
 func (o *outbox) append(event []byte, done func(error)) {
-	o.journal.Append(o.name, event, func(_ uint64, err error) {
+	o.journal.Append(o.name, event, func(seq uint64, err error) {
 		if err == nil {
-			o.mu.Lock()
-			o.bytes += len(event)
-			over := o.bytes > o.limits.MaxBytes
-			o.mu.Unlock()
-			if over {
-				signal(o.work)
-			}
+			o.add(stored{seq, len(event)})
 		}
 		done(err)
 		signal(o.grown)
 	})
+}
+
+// add counts an event that was stored, and has tidy drop some if that was too much.
+func (o *outbox) add(e stored) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.counted {
+		o.early = append(o.early, e)
+		return
+	}
+	o.addLocked(e)
+	if o.bytes > o.limits.MaxBytes {
+		signal(o.work)
+	}
+}
+
+func (o *outbox) addLocked(e stored) {
+	if e.seq > o.last { // or it was seen in the journal
+		o.bytes += e.size
+	}
 }
 
 // drain gives all events to take, in order, now and whenever there are more, until ctx ends or
@@ -145,19 +168,23 @@ func (o *outbox) tidy(ctx context.Context) {
 	}
 }
 
-// count adds up what the run before has left.
+// count adds up what the run before has left, and what has come since.
 func (o *outbox) count(ctx context.Context) {
-	total := 0
-	err := o.journal.Each(o.name, 0, func(_ uint64, raw []byte) bool {
-		total += len(raw)
+	total, last := 0, uint64(0)
+	err := o.journal.Each(o.name, 0, func(seq uint64, raw []byte) bool {
+		total, last = total+len(raw), seq
 		return ctx.Err() == nil
 	})
 	if err != nil {
 		o.log.Error("events not counted in the journal", "receiver", o.name, "err", err)
 	}
 	o.mu.Lock()
-	o.bytes = total
-	o.mu.Unlock()
+	defer o.mu.Unlock()
+	o.bytes, o.last, o.counted = total, last, true
+	for _, e := range o.early {
+		o.addLocked(e)
+	}
+	o.early = nil
 }
 
 // removeTaken takes out of the journal what was taken, all of it in one go.
