@@ -89,12 +89,14 @@ type breaker struct {
 	alive     bool // a sign of life since it opened
 	probing   bool
 	probe     uint32 // number of the probe: the outcome of an older one counts no more
-	scheduled bool   // its retryAt is in the timetable
+	scheduled bool   // it is in the timetable
 	misses    uint8  // time-outs in a row
 	opened    uint8  // times that it opened without having closed: the exponent of the back-off
 	waiting   int    // callers of Enter that wait
 	reason    string
 	retryAt   time.Time
+	nextProbe time.Time     // no probe begins before
+	askAgain  time.Time     // no probe is asked for before: the last one asked for may be on its way
 	outcomes  []uint64      // newest last: Unix milliseconds, shifted left by one, the low bit set for a success
 	moved     chan struct{} // closed at the next change that a waiting caller must see; nil: nobody waits
 }
@@ -164,6 +166,11 @@ func (b *breaker) close() {
 // ripe reports whether an open breaker is due to half-open.
 func (b *breaker) ripe(now time.Time) bool {
 	return b.state == Open && b.mayRetry() && !now.Before(b.retryAt)
+}
+
+// mayProbe reports whether a request may go out to learn how a half-open breaker's device is.
+func (b *breaker) mayProbe(now time.Time) bool {
+	return b.state == HalfOpen && !b.probing && !now.Before(b.nextProbe)
 }
 
 // mayRetry reports whether the end of the back-off half-opens the breaker.
