@@ -58,6 +58,7 @@ const (
 	timeoutsInARow = 3                // opens at once
 	firstBackOff   = 100 * time.Millisecond
 	lastBackOff    = 5 * time.Second
+	mostDoublings  = 16          // of firstBackOff, far beyond lastBackOff
 	probeInterval  = time.Second // probes are at least this far apart
 )
 
@@ -91,7 +92,7 @@ type breaker struct {
 	probe     uint32 // number of the probe: the outcome of an older one counts no more
 	scheduled bool   // it is in the timetable
 	misses    uint8  // time-outs in a row
-	opened    uint8  // times that it opened without having closed: the exponent of the back-off
+	opened    int    // times that it opened without having closed: the exponent of the back-off
 	waiting   int    // callers of Enter that wait
 	reason    string
 	retryAt   time.Time
@@ -151,8 +152,8 @@ func (b *breaker) idle() bool {
 func (b *breaker) open(reason string, now time.Time) {
 	b.state, b.reason = Open, reason
 	b.alive, b.needsLife, b.probing = false, false, false
-	b.retryAt = now.Add(backOff(b.opened))
-	b.opened = min(b.opened+1, 16)
+	b.retryAt = now.Add(BackOff(b.opened))
+	b.opened++
 	b.outcomes, b.misses = nil, 0
 }
 
@@ -193,10 +194,11 @@ func (b *breaker) wake() {
 	}
 }
 
-// backOff returns how long a breaker stays open that has opened n times before: doubling,
-// a fifth more or less by chance, and never less than the distance of two probes.
-func backOff(n uint8) time.Duration {
-	d := min(firstBackOff<<n, lastBackOff)
+// BackOff returns how long a breaker stays open that has opened n times before without having
+// closed: doubling, a fifth more or less by chance, and never less than the distance of two
+// probes.
+func BackOff(n int) time.Duration {
+	d := min(firstBackOff<<min(n, mostDoublings), lastBackOff)
 	d = time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
 	return max(min(d, lastBackOff), probeInterval)
 }

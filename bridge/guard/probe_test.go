@@ -113,7 +113,7 @@ func TestBackOffDoublesWithJitterBetweenOneAndFiveSeconds(t *testing.T) {
 		want *= time.Millisecond
 		seen := make(map[time.Duration]bool)
 		for range 100 {
-			got := backOff(uint8(opened))
+			got := BackOff(opened)
 			if least, most := max(want*8/10, probeInterval), max(min(want*12/10, lastBackOff), probeInterval); got < least || got > most {
 				t.Fatalf("opened %d times before: %v, want %v to %v", opened, got, least, most)
 			}
@@ -123,7 +123,7 @@ func TestBackOffDoublesWithJitterBetweenOneAndFiveSeconds(t *testing.T) {
 			t.Errorf("opened %d times before: no jitter", opened)
 		}
 	}
-	if got := backOff(255); got > lastBackOff {
+	if got := BackOff(1_000_000); got > lastBackOff {
 		t.Errorf("%v after very many times", got)
 	}
 }
