@@ -25,7 +25,13 @@ type rareLane struct {
 	// Below: owned by run.
 	in    inbound
 	limit int
-	txs   map[transaction.TxKey]transaction.ServerTx
+	txs   map[rareKey]transaction.ServerTx
+}
+
+// rareKey names a transaction: nobody can take part in another's by copying its branch.
+type rareKey struct {
+	path Path
+	tx   transaction.TxKey
 }
 
 // rareRequest is a request copied off a read loop.
@@ -40,7 +46,7 @@ func newRareLane(e *Endpoint) *rareLane {
 		e:     e,
 		queue: make(chan rareRequest, rareQueue),
 		limit: maxServerTransactions,
-		txs:   map[transaction.TxKey]transaction.ServerTx{},
+		txs:   map[rareKey]transaction.ServerTx{},
 	}
 }
 
@@ -143,10 +149,11 @@ func (r *rareLane) transact(l link, raw []byte) (code int, answered bool) {
 	if !ok {
 		return code, false
 	}
-	key, err := serverKey(req)
+	name, err := serverKey(req)
 	if err != nil {
 		return code, false
 	}
+	key := rareKey{path: r.in.Path, tx: name}
 	tx, known := r.txs[key]
 	switch {
 	case known && r.in.Method == "CANCEL":

@@ -138,10 +138,19 @@ func (s *recentShard) growLocked() {
 // seed makes the hashes of this process unguessable: nobody can choose a Call-ID that collides.
 var seed = maphash.MakeSeed()
 
-// TransactionKey names the transaction that r belongs to, for Recent: a hash of Call-ID,
-// CSeq, method and From tag, good within this process only.
+// TransactionKey names the transaction that r belongs to, for Recent: a hash of who sent it,
+// Call-ID, CSeq, method and From tag, good within this process only. Without the sender two
+// devices that make up their Call-IDs alike, or one that copies another's, would be one.
 func (r *Request) TransactionKey() uint64 {
-	return hashFields(uint64(r.CSeq), r.CallID, r.FromTag, r.Method)
+	var h maphash.Hash
+	h.SetSeed(seed)
+	for _, part := range [...][]byte{r.FromUser, r.CallID, r.FromTag} {
+		h.Write(part)
+		h.WriteByte(0)
+	}
+	h.WriteString(r.Method)
+	maphash.WriteComparable(&h, r.CSeq)
+	return h.Sum64()
 }
 
 // tagOf makes the tag of our answers to r: the same request gets the same.
@@ -149,19 +158,4 @@ func tagOf(r *Request) uint64 {
 	h := maphash.Bytes(seed, r.CallID)
 	h = h*31 + maphash.Bytes(seed, r.FromTag)
 	return h*31 + maphash.Bytes(seed, r.Branch)
-}
-
-func hashFields(n uint64, a, b []byte, c string) uint64 {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	h.Write(a)
-	h.WriteByte(0)
-	h.Write(b)
-	h.WriteByte(0)
-	h.WriteString(c)
-	for range 8 {
-		h.WriteByte(byte(n))
-		n >>= 8
-	}
-	return h.Sum64()
 }

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -88,6 +89,7 @@ func TestTransactionKeyIsOfTheRequestNotOfItsBranch(t *testing.T) {
 	}
 	for _, other := range []string{
 		message("MESSAGE", "z9hG4bK1", "b", 1, ""), message("MESSAGE", "z9hG4bK1", "a", 2, ""), message("NOTIFY", "z9hG4bK1", "a", 1, ""),
+		strings.Replace(message("MESSAGE", "z9hG4bK1", "a", 1, ""), "From: <sip:"+deviceID, "From: <sip:34020000001320000002", 1),
 	} {
 		if key(other) == same {
 			t.Errorf("the same key for\n%s", other)
