@@ -10,7 +10,7 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/test/camera"
 )
 
-// The addresses of the stories about forgery.
+// The addresses of the stories about forgery: loopback has them all on Linux alone.
 const (
 	victimIP   = "127.0.0.1"
 	forgerIP   = "127.0.0.3"
