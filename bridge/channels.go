@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,65 +13,121 @@ import (
 )
 
 // applyCatalog brings the channels of a device and their shadows in line with items.
-// complete tells that items are the whole catalogue: what it does not list has vanished.
+// complete tells that items are the whole catalogue, each packet of which has been applied as
+// it came: what it does not list has vanished.
 func (b *Bridge) applyCatalog(device gb28181.ID, items []gb28181.CatalogItem, complete bool) {
-	channels := gb28181.Channels(device.String(), items, b.quirks.Of(device).ChannelTypes...)
-	statuses := make([]fleet.ChannelStatus, 0, len(channels))
-	for _, item := range channels {
-		id, err := gb28181.ParseID(item.DeviceID)
-		if err != nil {
-			continue // a region or a node of the tree, not a channel [GB28181-2022 Annex J]
+	channels := b.channelsOf(device, items, complete)
+	statuses := make([]fleet.ChannelStatus, len(channels))
+	for i, ch := range channels {
+		statuses[i] = fleet.ChannelStatus{
+			ID: ch.id, Status: ch.item.Status, Online: gb28181.StatusOnline(ch.item.Status), Event: ch.item.Event,
 		}
-		statuses = append(statuses, fleet.ChannelStatus{
-			ID: id, Status: item.Status, Online: gb28181.StatusOnline(item.Status), Event: item.Event,
-		})
 	}
 	if !complete && b.speaksOfUnknown(device, channels) && b.refreshes.allow(thing(device), "catalog", time.Now()) {
 		b.recovery.Returned(device)
 	}
-	changes := b.fleet.ApplyCatalog(device, statuses, complete)
-	for _, item := range channels {
-		id, err := gb28181.ParseID(item.DeviceID)
-		if err != nil {
-			continue
-		}
-		patch := map[string]any{}
-		if fields := mapping.CatalogFields(item); len(fields) > 0 {
-			patch["catalog"] = fields
-		}
-		if ch, there := b.fleet.Channel(device, id); there {
-			patch["status"], patch["presence"] = orNil(ch.Status), ch.Presence.String()
-			b.shadows.Report(channelThing(device, id), patch, nil)
+	changes, refused := b.fleet.ApplyCatalog(device, statuses, complete)
+	changed := make(map[gb28181.ID]bool, len(changes))
+	for _, c := range changes {
+		changed[c.Channel.ID] = true
+	}
+	for _, ch := range channels {
+		if !complete || changed[ch.id] {
+			b.reportCatalogItem(device, ch)
 		}
 	}
-	changed := make([]fleet.Channel, 0, len(changes))
-	for _, change := range changes {
-		changed = append(changed, change.Channel)
-		if change.Previous == change.Channel.Presence {
-			b.shadows.Report(channelThing(device, change.Channel.ID), map[string]any{"presence_reason": orNil(change.Channel.Reason)}, nil)
+	counted := b.tellChannelChanges(device, changes)
+	there, _ := b.fleet.Device(device)
+	if complete || counted && len(items) > 0 && items[0].Event != "" {
+		b.shadows.Report(thing(device), map[string]any{"channels": there.Channels}, nil)
+	}
+	if complete {
+		b.publishEvent(event{kind: "catalog", device: device.String(), at: time.Now(), fields: map[string]any{"channels": there.Channels}})
+	}
+	if refused > 0 && b.refreshes.allow(thing(device), "refused", time.Now()) {
+		b.log.Warn("channels refused", "device", device, "refused", refused, "limits.catalog_items", b.cfg.Fleet.MaxChannels)
+		b.publishEvent(event{kind: "catalog", device: device.String(), at: time.Now(), fields: map[string]any{
+			"channels": there.Channels, "refused": refused, "refused_reason": fmt.Sprintf("limits.catalog_items is %d", b.cfg.Fleet.MaxChannels),
+		}})
+	}
+}
+
+// catalogChannel is an item of a catalogue that is a channel.
+type catalogChannel struct {
+	id   gb28181.ID
+	item gb28181.CatalogItem
+}
+
+// channelsOf picks the channels of device out of items. Only a whole catalogue tells whether
+// the device is a channel of its own; a part of one speaks of the one that is known.
+func (b *Bridge) channelsOf(device gb28181.ID, items []gb28181.CatalogItem, complete bool) []catalogChannel {
+	var channels []catalogChannel
+	for _, item := range gb28181.Channels(device.String(), items, b.quirks.Of(device).ChannelTypes...) {
+		id, err := gb28181.ParseID(item.DeviceID)
+		if err != nil {
+			continue // a region or a node of the tree, not a channel [GB28181-2022 Annex J]
+		}
+		if id == device && !complete {
+			if _, known := b.fleet.Channel(device, id); !known {
+				continue
+			}
+		}
+		channels = append(channels, catalogChannel{id, item})
+	}
+	return channels
+}
+
+// reportCatalogItem shows in a channel's shadow what its item says, and publishes what a
+// notification did to it.
+func (b *Bridge) reportCatalogItem(device gb28181.ID, ch catalogChannel) {
+	fields := mapping.CatalogFields(ch.item)
+	if now, there := b.fleet.Channel(device, ch.id); there {
+		patch := map[string]any{"status": orNil(now.Status), "presence": now.Presence.String()}
+		if len(fields) > 0 {
+			patch["catalog"] = fields
+		}
+		b.shadows.Report(channelThing(device, ch.id), patch, nil)
+	}
+	if ch.item.Event == "" {
+		return
+	}
+	told := maps.Clone(fields)
+	if told == nil {
+		told = make(map[string]any, 1)
+	}
+	told["event"] = ch.item.Event
+	if ch.item.Status != "" && ch.item.Status != ch.item.Event {
+		told["status"] = ch.item.Status
+	}
+	b.publishEvent(event{kind: "catalog", device: device.String(), channel: ch.id.String(), at: time.Now(), fields: told})
+}
+
+// tellChannelChanges keeps, shows and publishes what has changed about channels; counted tells
+// that there are more or fewer of them.
+func (b *Bridge) tellChannelChanges(device gb28181.ID, changes []fleet.ChannelChange) (counted bool) {
+	kept := make([]fleet.Channel, 0, len(changes))
+	for _, c := range changes {
+		counted = counted || c.Counted()
+		if c.Kept() {
+			kept = append(kept, c.Channel)
+		}
+		if c.Previous.Presence == c.Channel.Presence {
+			b.shadows.Report(channelThing(device, c.Channel.ID), map[string]any{"presence_reason": orNil(c.Channel.Reason)}, nil)
 			continue
 		}
-		b.reportChannelPresence(device, change.Channel)
-		if change.Previous == fleet.Unknown {
+		b.reportChannelPresence(device, c.Channel)
+		if c.Previous.Presence == fleet.Unknown {
 			continue // its discovery is told by the event catalog, once for all
 		}
 		b.publishEvent(event{
-			kind: "presence", device: device.String(), channel: change.Channel.ID.String(), at: time.Now(),
+			kind: "presence", device: device.String(), channel: c.Channel.ID.String(), at: time.Now(),
 			fields: map[string]any{
-				"presence": change.Channel.Presence.String(), "previous": change.Previous.String(), "reason": change.Channel.Reason,
+				"presence": c.Channel.Presence.String(), "previous": c.Previous.Presence.String(), "reason": c.Channel.Reason,
 			},
 		})
 	}
-	if complete {
-		changed = b.fleet.Channels(device) // status words may have changed without their presence
-	}
-	b.registrations.saveChannels(device, changed)
-	if complete {
-		known, _ := b.fleet.Device(device)
-		there := known.Channels
-		b.shadows.Report(thing(device), map[string]any{"channels": there}, nil)
-		b.publishEvent(event{kind: "catalog", device: device.String(), at: time.Now(), fields: map[string]any{"channels": there}})
-	}
+	b.registrations.saveChannels(device, kept)
+	return counted
 }
 
 // refreshInterval is how often increments that do not add up may have the whole catalogue
@@ -78,13 +136,12 @@ const refreshInterval = time.Minute
 
 // speaksOfUnknown tells whether an increment is about a channel that is not known and says
 // nothing of what it is: something before it was missed.
-func (b *Bridge) speaksOfUnknown(device gb28181.ID, items []gb28181.CatalogItem) bool {
-	return slices.ContainsFunc(items, func(item gb28181.CatalogItem) bool {
-		id, err := gb28181.ParseID(item.DeviceID)
-		if err != nil || item.Event == "" || item.Event == "DEL" || item.Name != "" {
+func (b *Bridge) speaksOfUnknown(device gb28181.ID, channels []catalogChannel) bool {
+	return slices.ContainsFunc(channels, func(ch catalogChannel) bool {
+		if ch.item.Event == "" || ch.item.Event == "DEL" || ch.item.Name != "" {
 			return false
 		}
-		_, known := b.fleet.Channel(device, id)
+		_, known := b.fleet.Channel(device, ch.id)
 		return !known
 	})
 }
@@ -101,18 +158,14 @@ func (b *Bridge) reportChannelPresence(device gb28181.ID, ch fleet.Channel) {
 // forgetVanished removes the shadows and retained topics of channels that have been gone
 // from their catalogue for the configured time.
 func (b *Bridge) forgetVanished(now time.Time) {
-	b.fleet.Each(func(d fleet.Device) {
-		for _, ch := range b.fleet.Channels(d.ID) {
-			if ch.VanishedAt.IsZero() || now.Sub(ch.VanishedAt) < b.cfg.Vanished {
-				continue
-			}
-			b.fleet.Forget(d.ID, ch.ID)
-			b.registrations.forgetChannel(d.ID, ch.ID)
-			device, channel := d.ID.String(), ch.ID.String()
-			b.shadows.Delete(channelThing(d.ID, ch.ID), func(error) {
-				b.clearRetained(b.topics.of(device, channel, "presence"))
-				b.clearRetained(b.topics.of(device, channel, "state"))
+	for device, channels := range b.fleet.Vanished(now.Add(-b.cfg.Vanished)) {
+		for _, id := range channels {
+			b.fleet.Forget(device, id)
+			b.shadows.Delete(channelThing(device, id), func(error) {
+				b.clearRetained(b.topics.of(device.String(), id.String(), "presence"))
+				b.clearRetained(b.topics.of(device.String(), id.String(), "state"))
 			})
 		}
-	})
+		b.registrations.forgetChannels(device, channels)
+	}
 }

@@ -69,11 +69,12 @@ func (b *Bridge) refusal(in *broker.Incoming, c commandTopic) *mapping.Error {
 	case in.Refused != "":
 		return &mapping.Error{Code: 403, Message: in.Refused}
 	}
-	if _, known := b.fleet.Device(c.device); !known {
+	known, ever := b.fleet.Device(c.device)
+	if !ever {
 		return &mapping.Error{Code: 404, Message: "device " + c.device.String() + " has never registered here"}
 	}
 	if !c.channel.IsZero() && c.channel != c.device {
-		if _, there := b.fleet.Channel(c.device, c.channel); !there && len(b.fleet.Channels(c.device)) > 0 {
+		if _, there := b.fleet.Channel(c.device, c.channel); !there && known.Channels > 0 {
 			return &mapping.Error{Code: 404, Message: "device " + c.device.String() + " has no channel " + c.channel.String() +
 				" in its catalogue; ask for it anew with the command catalog"}
 		}

@@ -49,11 +49,15 @@ func (r *registrations) saveChannels(device gb28181.ID, channels []fleet.Channel
 	}
 }
 
-// forgetChannel removes a channel for good.
-func (r *registrations) forgetChannel(device, channel gb28181.ID) {
-	batch := new(store.Batch)
-	batch.Delete(channelKey(device, channel))
-	r.commitChannels(device, batch)
+// forgetChannels removes channels for good.
+func (r *registrations) forgetChannels(device gb28181.ID, channels []gb28181.ID) {
+	for part := range slices.Chunk(channels, channelsPerCommit) {
+		batch := new(store.Batch)
+		for _, ch := range part {
+			batch.Delete(channelKey(device, ch))
+		}
+		r.commitChannels(device, batch)
+	}
 }
 
 func (r *registrations) commitChannels(device gb28181.ID, batch *store.Batch) {

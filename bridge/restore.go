@@ -155,12 +155,13 @@ func (b *Bridge) reportAnew(device gb28181.ID, channel string) {
 	}
 }
 
-// janitorInterval is how late something may be forgotten.
+// janitorInterval is how late something may be forgotten; what is forgotten soon is not
+// later than half of its time.
 const janitorInterval = time.Minute
 
 // janitor does what is due once in a while.
 func (b *Bridge) janitor(ctx context.Context) error {
-	tick := time.NewTicker(janitorInterval)
+	tick := time.NewTicker(min(janitorInterval, b.cfg.Vanished/2))
 	defer tick.Stop()
 	for {
 		select {

@@ -66,8 +66,8 @@ func (c Devices) validate(complain complainer) {
 	if c.RecoveryRate < 1 || c.RecoveryRate > 100000 {
 		complain("devices.recovery_rate", "%d is out of range; use 1 to 100000 requests per second", c.RecoveryRate)
 	}
-	if c.Vanished < time.Minute {
-		complain("devices.vanished", "%v is too short; use 1m or more", c.Vanished)
+	if c.Vanished < time.Second {
+		complain("devices.vanished", "%v is too short; use 1s or more", c.Vanished)
 	}
 }
 

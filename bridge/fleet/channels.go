@@ -29,10 +29,22 @@ type Channel struct {
 	VanishedAt time.Time
 }
 
-// ChannelChange is a change of a channel's presence, or of its reason, that its device told.
+// ChannelChange is what a catalogue, or a notification about it, changed of a channel.
 type ChannelChange struct {
 	Channel  Channel
-	Previous Presence
+	Previous Channel // the zero Channel where it was not known
+}
+
+// Kept tells whether what must be known again after a restart has changed.
+func (c ChannelChange) Kept() bool {
+	is, was := c.Channel, c.Previous
+	return is.ID != was.ID || is.Status != was.Status || is.Online != was.Online || !is.VanishedAt.Equal(was.VanishedAt)
+}
+
+// Counted tells whether the number of channels that are there has changed.
+func (c ChannelChange) Counted() bool {
+	there := func(ch Channel) bool { return !ch.ID.IsZero() && ch.VanishedAt.IsZero() }
+	return there(c.Channel) != there(c.Previous)
 }
 
 type channelJSON struct {
@@ -85,67 +97,92 @@ func (s *session) channelLocked(id gb28181.ID, ch *channel) Channel {
 	return c
 }
 
-// ApplyCatalog takes over what device says of its channels and returns whose presence, or
-// its reason, that changes. complete tells that statuses are all there are: who is missing has vanished.
-func (f *Fleet) ApplyCatalog(device gb28181.ID, statuses []ChannelStatus, complete bool) (changes []ChannelChange) {
+// statusesAtOnce is how many statuses are taken over under one lock: a lower platform's whole
+// catalogue must not hold up the other devices of its shard.
+const statusesAtOnce = 1000
+
+// ApplyCatalog takes over what device says of its channels and returns what that changes, by
+// ID. complete tells that statuses are all there are: who is missing has vanished. Beyond
+// Config.MaxChannels no channel is added; refused counts those.
+func (f *Fleet) ApplyCatalog(device gb28181.ID, statuses []ChannelStatus, complete bool) (changes []ChannelChange, refused int) {
 	now := time.Now()
 	sh := f.shardOf(device)
+	for part := range slices.Chunk(statuses, statusesAtOnce) {
+		sh.mu.Lock()
+		s := sh.sessions.get(device)
+		if s == nil {
+			sh.mu.Unlock()
+			return nil, 0
+		}
+		if s.channels == nil {
+			s.channels = make(map[gb28181.ID]*channel, len(statuses))
+		}
+		for _, status := range part {
+			changes = s.changeLocked(changes, status.ID, func() {
+				if !s.applyLocked(status, now, f.cfg.MaxChannels) {
+					refused++
+				}
+			})
+		}
+		sh.mu.Unlock()
+	}
+	if complete {
+		changes = f.vanish(changes, sh, device, statuses, now)
+	}
+	slices.SortStableFunc(changes, func(a, b ChannelChange) int { return bytes.Compare(a.Channel.ID[:], b.Channel.ID[:]) })
+	return changes, refused
+}
+
+// vanish marks the channels that are not among listed as gone.
+func (f *Fleet) vanish(changes []ChannelChange, sh *shard, device gb28181.ID, listed []ChannelStatus, now time.Time) []ChannelChange {
+	there := make(map[gb28181.ID]bool, len(listed))
+	for _, status := range listed {
+		there[status.ID] = true
+	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	s := sh.sessions.get(device)
 	if s == nil {
-		return nil
+		return changes
 	}
-	if s.channels == nil {
-		s.channels = make(map[gb28181.ID]*channel, len(statuses))
-	}
-	before := make(map[gb28181.ID]Channel, len(statuses))
-	touch := func(id gb28181.ID) {
-		if _, noted := before[id]; noted {
-			return
-		}
-		before[id] = Channel{}
-		if ch := s.channels[id]; ch != nil {
-			before[id] = s.channelLocked(id, ch)
+	for id, ch := range s.channels {
+		if !there[id] && ch.vanishedAt.IsZero() {
+			changes = s.changeLocked(changes, id, func() { s.vanishLocked(ch, now) })
 		}
 	}
-	listed := make(map[gb28181.ID]bool, len(statuses))
-	for _, status := range statuses {
-		touch(status.ID)
-		s.applyLocked(status, now)
-		listed[status.ID] = true
-	}
-	if complete {
-		for id, ch := range s.channels {
-			if !listed[id] && ch.vanishedAt.IsZero() {
-				touch(id)
-				s.vanishLocked(ch, now)
-			}
-		}
-	}
-	for id, previous := range before {
-		if ch := s.channels[id]; ch != nil {
-			if c := s.channelLocked(id, ch); c.Presence != previous.Presence || c.Reason != previous.Reason {
-				changes = append(changes, ChannelChange{Channel: c, Previous: previous.Presence})
-			}
-		}
-	}
-	slices.SortFunc(changes, func(a, b ChannelChange) int { return bytes.Compare(a.Channel.ID[:], b.Channel.ID[:]) })
 	return changes
 }
 
-// applyLocked takes over one channel's status.
-func (s *session) applyLocked(status ChannelStatus, now time.Time) {
+// changeLocked adds to changes what change does to a channel.
+func (s *session) changeLocked(changes []ChannelChange, id gb28181.ID, change func()) []ChannelChange {
+	var c ChannelChange
+	if ch := s.channels[id]; ch != nil {
+		c.Previous = s.channelLocked(id, ch)
+	}
+	change()
+	if ch := s.channels[id]; ch != nil {
+		if c.Channel = s.channelLocked(id, ch); c.Channel != c.Previous {
+			changes = append(changes, c)
+		}
+	}
+	return changes
+}
+
+// applyLocked takes over one channel's status; false: it would be one more than most.
+func (s *session) applyLocked(status ChannelStatus, now time.Time, most int) bool {
 	ch := s.channels[status.ID]
 	event := strings.ToUpper(strings.TrimSpace(status.Event))
 	if event == "DEL" {
 		if ch != nil && ch.vanishedAt.IsZero() {
 			s.vanishLocked(ch, now)
 		}
-		return
+		return true
 	}
 	known := ch != nil
 	if !known {
+		if most > 0 && len(s.channels) >= most {
+			return false
+		}
 		ch = new(channel)
 		s.channels[status.ID] = ch
 	}
@@ -162,6 +199,7 @@ func (s *session) applyLocked(status ChannelStatus, now time.Time) {
 	default:
 		ch.status, ch.online = status.Status, status.Online
 	}
+	return true
 }
 
 // vanishLocked marks a channel that was there as gone from the catalogue.
@@ -198,6 +236,28 @@ func (f *Fleet) Channel(device, id gb28181.ID) (Channel, bool) {
 		}
 	}
 	return Channel{}, false
+}
+
+// Vanished returns the channels of all devices that have been gone from their catalogue since
+// before a time.
+func (f *Fleet) Vanished(before time.Time) map[gb28181.ID][]gb28181.ID {
+	gone := make(map[gb28181.ID][]gb28181.ID)
+	for i := range f.shards {
+		sh := &f.shards[i]
+		sh.mu.RLock()
+		for s := range sh.sessions.all() {
+			if s.there == len(s.channels) {
+				continue
+			}
+			for id, ch := range s.channels {
+				if !ch.vanishedAt.IsZero() && ch.vanishedAt.Before(before) {
+					gone[s.id] = append(gone[s.id], id)
+				}
+			}
+		}
+		sh.mu.RUnlock()
+	}
+	return gone
 }
 
 // ChannelPresence is what a channel's own status and its device's presence make together;

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
+	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
 
 func told(changes []ChannelChange) string {
 	var s []string
 	for _, c := range changes {
-		s = append(s, fmt.Sprintf("%c %v>%v %s", c.Channel.ID[19], c.Previous, c.Channel.Presence, c.Channel.Reason))
+		s = append(s, fmt.Sprintf("%c %v>%v %s", c.Channel.ID[19], c.Previous.Presence, c.Channel.Presence, c.Channel.Reason))
 	}
 	return strings.Join(s, "; ")
 }
@@ -42,7 +43,8 @@ func TestChannelIsOnlineWhenItsStatusAndItsDeviceAre(t *testing.T) {
 		{[]ChannelStatus{off}, true, "1 online>offline vanished"},
 		{[]ChannelStatus{on(""), off}, true, "1 offline>online registered"},
 	} {
-		if got := told(f.ApplyCatalog(cam, c.statuses, c.complete)); got != c.want {
+		changes, _ := f.ApplyCatalog(cam, c.statuses, c.complete)
+		if got := told(changes); got != c.want {
 			t.Errorf("step %d: got %q, want %q", i, got, c.want)
 		}
 	}
@@ -123,5 +125,60 @@ func BenchmarkDeviceWith100kChannels(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		f.Device(cam)
+	}
+}
+
+func TestNoMoreChannelsThanTheLimitAreTakenOver(t *testing.T) {
+	cfg := testConfig(time.Minute)
+	cfg.MaxChannels = 2
+	f, _ := newFleet(t, cfg, nil)
+	register(f, cam, home, password, nil)
+	status := func(n int, event string) ChannelStatus {
+		return ChannelStatus{ID: mustID(fmt.Sprintf("3402000000131%07d", n)), Status: "ON", Online: true, Event: event}
+	}
+	changes, refused := f.ApplyCatalog(cam, []ChannelStatus{status(1, ""), status(2, ""), status(3, "")}, false)
+	if len(changes) != 2 || refused != 1 {
+		t.Errorf("%d changes, %d refused; want 2 and 1", len(changes), refused)
+	}
+	changes, refused = f.ApplyCatalog(cam, []ChannelStatus{status(1, "OFF"), status(4, "DEL"), status(4, "ADD")}, false)
+	if len(changes) != 1 || refused != 1 {
+		t.Errorf("%d changes, %d refused; want 1 and 1: who is known goes on", len(changes), refused)
+	}
+}
+
+func TestOnlyWhatHasChangedIsToldAndKept(t *testing.T) {
+	f, _ := newFleet(t, testConfig(time.Minute), nil)
+	register(f, cam, home, password, nil)
+	one, two := mustID("34020000001310000001"), mustID("34020000001310000002")
+	all := []ChannelStatus{{ID: one, Status: "ON", Online: true}, {ID: two, Status: "OFF"}}
+	kept := func(statuses []ChannelStatus, complete bool) string {
+		var s []string
+		changes, _ := f.ApplyCatalog(cam, statuses, complete)
+		for _, c := range changes {
+			s = append(s, fmt.Sprintf("%c kept %v counted %v", c.Channel.ID[19], c.Kept(), c.Counted()))
+		}
+		return strings.Join(s, "; ")
+	}
+	for i, c := range []struct {
+		statuses []ChannelStatus
+		complete bool
+		want     string
+	}{
+		{all, false, "1 kept true counted true; 2 kept true counted true"},
+		{all, true, ""},
+		{[]ChannelStatus{{ID: two, Event: "VLOST"}}, false, "2 kept true counted false"}, // offline as before
+		{all[:1], true, "2 kept true counted true"},
+		{all, true, "2 kept true counted true"},
+	} {
+		if got := kept(c.statuses, c.complete); got != c.want {
+			t.Errorf("step %d: %q, want %q", i, got, c.want)
+		}
+	}
+	f.ApplyCatalog(cam, all[:1], true)
+	if got := f.Vanished(time.Now().Add(-time.Minute)); len(got) != 0 {
+		t.Errorf("vanished a minute ago: %v", got)
+	}
+	if got := f.Vanished(time.Now().Add(time.Minute)); !reflect.DeepEqual(got, map[gb28181.ID][]gb28181.ID{cam: {two}}) {
+		t.Errorf("vanished: %v", got)
 	}
 }

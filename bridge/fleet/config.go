@@ -21,6 +21,7 @@ type Config struct {
 	Redirect         Redirect  `yaml:"redirect"`
 	AdoptOnKeepalive bool      `yaml:"-"` // devices.adopt_on_keepalive
 	MaxDevices       int       `yaml:"-"` // limits.devices; 0: no limit
+	MaxChannels      int       `yaml:"-"` // limits.catalog_items, of one device; 0: no limit
 	Domain           string    `yaml:"-"` // sip.domain, the digest realm
 }
 
