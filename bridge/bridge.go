@@ -167,6 +167,7 @@ func (b *Bridge) build() (err error) {
 		Log: b.log, Registerer: b.reg, Classify: b.classify, Journal: b.store.Journal(), Sessions: newSessionStore(b.store),
 		Upstream: b.upstream, UpstreamMessage: b.upstreams.receive,
 		Will: b.topics.stateOf("offline"), Birth: b.birth, OnClient: b.mqttClient,
+		BackOff: guard.BackOff, OnLink: func(string, bool) { b.info.changed() },
 		Source: retained{b}, Filters: append(b.topics.commandFilters(), shadowsync.RequestFilters(b.cfg.Shadow.Prefix)...),
 	}); err != nil {
 		return err

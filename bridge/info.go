@@ -49,11 +49,20 @@ func (i *info) Run(ctx context.Context) error {
 
 func (b *Bridge) infoMessage() broker.Message {
 	online, offline, unknown := b.fleet.Counts()
+	links := make([]any, 0, len(b.cfg.MQTT.Links))
+	for _, l := range b.broker.Links() {
+		breaker := broker.LinkOpen // one that is tried just now is told of when it is up
+		if l.Up {
+			breaker = broker.LinkClosed
+		}
+		links = append(links, map[string]any{"name": l.Name, "breaker": breaker})
+	}
 	return broker.Message{
 		Topic: b.topics.bridge("info"), QoS: 1, Retain: true,
 		Payload: mustJSON(map[string]any{
 			"version": b.cfg.Version, "server_id": b.cfg.SIP.ServerID, "started_at": b.started.UnixMilli(),
 			"devices": map[string]any{"online": online, "offline": offline, "unknown": unknown},
+			"links":   links,
 		}),
 	}
 }

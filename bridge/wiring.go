@@ -144,7 +144,7 @@ func (b *Bridge) failing() []string {
 	}
 	for _, link := range b.broker.Links() {
 		if !link.Up {
-			parts = append(parts, "link "+link.Name+": "+link.Err)
+			parts = append(parts, "link "+link.Name+": "+link.Err+" (breaker "+link.Breaker+")")
 		}
 	}
 	return parts

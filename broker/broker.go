@@ -78,6 +78,11 @@ type Options struct {
 	// publishes the birth message and all retained topics to that link again. publish
 	// waits while the link is busy; it sends nothing once the link is down again.
 	Birth func(link string, publish func(Message))
+	// BackOff is how long a link that failed is left alone, after so many failures in a row
+	// before. nil: a second.
+	BackOff func(failures int) time.Duration
+	// OnLink is called when a link is up and when it is down. It must not block.
+	OnLink func(link string, up bool)
 	// Upstream syncs shadows over one connection of a link of kind aws, until ctx ends or it
 	// fails; UpstreamMessage takes what comes over it, and must not block. Both must be set
 	// where there is such a link.

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/url"
 	"os"
 	"sync"
@@ -17,12 +16,10 @@ import (
 
 // The bounds of a link.
 const (
-	firstReconnect = time.Second
-	lastReconnect  = time.Minute
-	linkTimeout    = 10 * time.Second // of connecting, and of what is sent for its acknowledgement
-	maxLinkQueue   = 10000            // messages that wait to be sent
-	maxCleared     = 100000           // topics that lost their retained message while a link was down
-	linkWindow     = 256              // messages that may wait for their acknowledgement
+	linkTimeout  = 10 * time.Second // of connecting, and of what is sent for its acknowledgement
+	maxLinkQueue = 10000            // messages that wait to be sent
+	maxCleared   = 100000           // topics that lost their retained message while a link was down
+	linkWindow   = 256              // messages that may wait for their acknowledgement
 )
 
 // LinkStatus is how a link is.
@@ -30,6 +27,10 @@ type LinkStatus struct {
 	Name string
 	Up   bool
 	Err  string // why it is down
+	// Breaker is LinkClosed, LinkOpen or LinkHalfOpen; RetryAt tells when an open one is tried
+	// again.
+	Breaker string
+	RetryAt time.Time
 }
 
 // link is the connection to another MQTT server.
@@ -43,6 +44,9 @@ type link struct {
 
 	mu      sync.Mutex // guards what follows; never held across I/O
 	up      bool
+	since   time.Time // it is up
+	state   string    // of its breaker
+	retryAt time.Time // when an open breaker is tried again
 	err     error
 	queue   []Message
 	places  map[string]int  // of retained topics in queue: a newer value takes the place of the older
@@ -137,44 +141,11 @@ func (l *link) qos(q byte) byte {
 func (l *link) status() LinkStatus {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := LinkStatus{Name: l.cfg.Name, Up: l.up}
+	s := LinkStatus{Name: l.cfg.Name, Up: l.up, Breaker: l.state, RetryAt: l.retryAt}
 	if !l.up {
 		s.Err = l.err.Error()
 	}
 	return s
-}
-
-// run connects again and again until ctx ends, with a back-off that no two bridges share.
-func (l *link) run(ctx context.Context) {
-	l.b.metrics.linkUp.WithLabelValues(l.cfg.Name).Set(0)
-	delay := firstReconnect
-	for ctx.Err() == nil {
-		begun := time.Now()
-		err := l.session(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		if time.Since(begun) > lastReconnect {
-			delay = firstReconnect
-		}
-		l.down(err)
-		l.b.log.Warn("MQTT link down", "link", l.cfg.Name, "url", l.cfg.URL, "err", err, "retry_in", delay)
-		select {
-		case <-ctx.Done():
-		case <-time.After(delay/2 + rand.N(delay/2+1)):
-		}
-		delay = min(2*delay, lastReconnect)
-	}
-}
-
-func (l *link) down(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	// What waits is not lost: retained state comes with the next birth, events are in the journal.
-	l.b.metrics.linkLost.WithLabelValues(l.cfg.Name).Add(float64(len(l.queue)))
-	l.up, l.err, l.queue, l.unacked = false, err, nil, 0
-	clear(l.places)
-	l.b.metrics.linkUp.WithLabelValues(l.cfg.Name).Set(0)
 }
 
 // session is one connection, from connecting to its end.
@@ -196,14 +167,14 @@ func (l *link) session(ctx context.Context) error {
 	}
 	begun := time.Now()
 	l.mu.Lock()
-	l.up, l.newer = true, make(map[string]bool)
+	l.connectedLocked()
+	l.newer = make(map[string]bool)
 	for topic := range l.cleared {
 		l.enqueueLocked(Message{Topic: topic, QoS: 1, Retain: true})
 	}
 	clear(l.cleared)
 	l.mu.Unlock()
-	l.b.metrics.linkUp.WithLabelValues(l.cfg.Name).Set(1)
-	l.b.log.Info("MQTT link up", "link", l.cfg.Name, "url", l.cfg.URL)
+	l.connected()
 
 	var work sync.WaitGroup
 	defer work.Wait()

@@ -16,6 +16,8 @@ type metrics struct {
 	refused   *prometheus.CounterVec // what: login, read, publish, will
 	linkUp    *prometheus.GaugeVec
 	linkLost  *prometheus.CounterVec
+	// linkBreaker is 1 for the position that a link's breaker has.
+	linkBreaker *prometheus.GaugeVec
 
 	outboxDropped *prometheus.CounterVec // why: age, size
 }
@@ -37,6 +39,9 @@ func newMetrics(b *Broker) (*metrics, error) {
 		linkUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "gb2mqtt_mqtt_link_up", Help: "1 while a link is connected.",
 		}, []string{"link"}),
+		linkBreaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gb2mqtt_link_breaker_state", Help: "1 for the position of a link's breaker: closed while it is connected, open between two tries, half_open while it is tried.",
+		}, []string{"link", "state"}),
 		linkLost: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gb2mqtt_mqtt_link_dropped_total", Help: "Messages not sent over a link that was down or too slow.",
 		}, []string{"link"}),
@@ -46,7 +51,7 @@ func newMetrics(b *Broker) (*metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.clients, m.published, m.received, m.dropped, m.slow, m.panics, m.refused, m.linkUp, m.linkLost, m.outboxDropped,
+		m.clients, m.published, m.received, m.dropped, m.slow, m.panics, m.refused, m.linkUp, m.linkBreaker, m.linkLost, m.outboxDropped,
 	} {
 		errs = append(errs, b.opts.Registerer.Register(c))
 	}

@@ -36,9 +36,8 @@ func (c *UpstreamConn) Publish(ctx context.Context, topic string, payload []byte
 // serveUpstream hands the connection to who syncs shadows, until one of them ends.
 func (l *link) serveUpstream(ctx context.Context, p peer) error {
 	l.mu.Lock()
-	l.up = true
+	l.connectedLocked()
 	l.mu.Unlock()
-	l.b.metrics.linkUp.WithLabelValues(l.cfg.Name).Set(1)
-	l.b.log.Info("MQTT link up", "link", l.cfg.Name, "url", l.cfg.URL)
+	l.connected()
 	return l.b.opts.Upstream(ctx, l.cfg.Name, &UpstreamConn{peer: p})
 }

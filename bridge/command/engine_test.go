@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gb2mqtt/gb2mqtt/bridge/guard"
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 	"github.com/gb2mqtt/gb2mqtt/mapping"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
@@ -319,6 +320,27 @@ func TestTimeoutsOpenTheBreakerAndAnAnswerClosesIt(t *testing.T) {
 			t.Errorf("breaker %s", got)
 		}
 	})
+}
+
+func TestOutcomesAsTheBreakerCountsThem(t *testing.T) {
+	for _, c := range []struct {
+		code int
+		err  error
+		want guard.Outcome
+	}{
+		{err: sip.ErrTimeout, want: guard.Timeout}, {code: 408, want: guard.Timeout},
+		{code: 480, want: guard.Failure}, {code: 500, want: guard.Failure}, {code: 501, want: guard.Failure},
+		{code: 503, want: guard.Failure}, {code: 504, want: guard.Failure}, {err: sip.ErrNoPath, want: guard.Failure},
+		{code: 200, want: guard.Success}, {code: 302, want: guard.Success}, {code: 400, want: guard.Success},
+		{code: 403, want: guard.Success}, {code: 404, want: guard.Success}, {code: 481, want: guard.Success},
+		{code: 486, want: guard.Success}, {code: 603, want: guard.Success},
+		{err: context.Canceled, want: guard.Withdrawn}, {err: context.DeadlineExceeded, want: guard.Withdrawn},
+		{err: sip.ErrClosed, want: guard.Withdrawn},
+	} {
+		if got := outcome(sip.Response{Code: c.code}, c.err); got != c.want {
+			t.Errorf("code %d, %v: outcome %d, want %d", c.code, c.err, got, c.want)
+		}
+	}
 }
 
 func TestRefusalsOfTheDeviceDoNotOpenTheBreaker(t *testing.T) {

@@ -80,6 +80,7 @@ func (b *Breakers) Run(ctx context.Context) error {
 				b.with(device, func(br *breaker) {
 					br.scheduled = false
 					b.settle(device, br, now)
+					b.resume(device, br, now)
 				})
 			}
 		}
@@ -103,8 +104,9 @@ func (b *Breakers) Enter(ctx context.Context, device string) (done func(Outcome)
 			switch {
 			case br.state == Closed:
 				done = func(o Outcome) { b.closedOutcome(device, o) }
-			case br.state == HalfOpen && !br.probing:
+			case br.mayProbe(now):
 				br.probing = true
+				br.nextProbe = now.Add(probeInterval)
 				br.probe++
 				number := br.probe
 				done = func(o Outcome) { b.probeOutcome(device, number, o) }
@@ -161,7 +163,7 @@ func (b *Breakers) Alive(device string) {
 	s := b.shard(device)
 	s.mu.Lock()
 	br := s.devices[device]
-	news := br != nil && (br.state == Open && !br.alive || br.state == HalfOpen && !br.probing)
+	news := br != nil && (br.state == Open && !br.alive || br.mayProbe(time.Now()))
 	s.mu.Unlock()
 	if !news {
 		return // the usual case: nothing to remember
@@ -172,8 +174,8 @@ func (b *Breakers) Alive(device string) {
 			br.alive = true
 			b.settle(device, br, time.Now())
 			b.schedule(device, br)
-		case br.state == HalfOpen && !br.probing:
-			b.askProbe(device)
+		default:
+			b.resume(device, br, time.Now())
 		}
 	})
 }
@@ -231,7 +233,7 @@ func (b *Breakers) probeOutcome(device string, number uint32, o Outcome) {
 		br.probing = false
 		switch o {
 		case Withdrawn:
-			br.wake() // who waits is the next probe; else the next command, or a probe at the next sign of life
+			b.resume(device, br, time.Now())
 		case Success:
 			br.close()
 			b.moved(device, br)
@@ -248,18 +250,38 @@ func (b *Breakers) settle(device string, br *breaker, now time.Time) {
 	if !br.ripe(now) {
 		return
 	}
-	br.state = HalfOpen
+	br.state, br.askAgain = HalfOpen, time.Time{}
 	if b.moved(device, br); br.waiting == 0 {
-		b.askProbe(device)
+		b.askProbe(device, br, now)
 	}
 }
 
-// schedule has Run look at an open breaker when its back-off has run.
-func (b *Breakers) schedule(device string, br *breaker) {
-	if br.state == Open && br.mayRetry() && !br.scheduled {
-		br.scheduled = true
-		b.due.add(device, br.retryAt)
+// resume has a half-open breaker go on that has no probe: who waits is the next one; where
+// nobody does, one is asked for.
+func (b *Breakers) resume(device string, br *breaker, now time.Time) {
+	switch {
+	case !br.mayProbe(now):
+		b.schedule(device, br)
+	case br.waiting > 0:
+		br.wake()
+	default:
+		b.askProbe(device, br, now)
 	}
+}
+
+// schedule has Run look at a breaker when its back-off has run, or when it may be probed again.
+func (b *Breakers) schedule(device string, br *breaker) {
+	at := br.retryAt
+	switch {
+	case br.scheduled:
+		return
+	case br.state == HalfOpen && !br.probing:
+		at = br.nextProbe
+	case br.state != Open || !br.mayRetry():
+		return
+	}
+	br.scheduled = true
+	b.due.add(device, at)
 }
 
 // moved announces the new position and lets everybody who waits look again.
@@ -275,10 +297,12 @@ func (b *Breakers) moved(device string, br *breaker) {
 	br.wake()
 }
 
-func (b *Breakers) askProbe(device string) {
-	if b.options.Probe == nil {
+// askProbe asks for a request to a half-open device, unless that was done just now.
+func (b *Breakers) askProbe(device string, br *breaker, now time.Time) {
+	if b.options.Probe == nil || now.Before(br.askAgain) {
 		return
 	}
+	br.askAgain = now.Add(probeInterval)
 	b.told.add(func() {
 		s := b.shard(device)
 		s.mu.Lock()
