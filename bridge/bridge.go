@@ -174,7 +174,7 @@ func (b *Bridge) build() (err error) {
 	}
 	b.broker.Handle(b.incoming)
 	b.shadows, err = shadowsync.New(b.cfg.Shadow, b.store, shadowPublisher{b.broker}, shadowsync.Options{
-		Log: b.log, Registerer: b.reg, KnownThing: b.knownThing, Debts: debts{b},
+		Log: b.log, Registerer: b.reg, KnownThing: b.knownThing, Wanted: b.broker.Wanted, Debts: debts{b},
 	})
 	if err != nil {
 		return err

@@ -227,6 +227,16 @@ func (b *Broker) Publish(m Message) {
 	}
 }
 
+// Wanted tells whether a message on topic, not retained, would reach anybody now.
+func (b *Broker) Wanted(topic string) bool {
+	for _, l := range b.links {
+		if l.cfg.Kind != kindAWS {
+			return true
+		}
+	}
+	return b.server != nil && len(b.server.topics.of(topic)) > 0
+}
+
 // PublishEvent sends what must not be lost. stored is called once, as soon as m is safe in
 // the journal for every receiver, or with the error; then m goes out and leaves the
 // journal receiver by receiver: the embedded broker takes it at once, a link by PUBACK.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,20 +30,27 @@ const (
 )
 
 // BenchmarkUpdatesBesideBadger is durable updates through the whole service, but for MQTT,
-// beside values of the same size grouped by 256 into bare Badger with its own defaults.
+// beside values of the same size grouped by 256 into bare Badger with its own defaults: with
+// all messages of an update made, and with those alone that somebody asked for.
 func BenchmarkUpdatesBesideBadger(b *testing.B) {
-	s := benchService(b)
+	b.Run("all-messages", func(b *testing.B) { updatesBesideBadger(b, nil) })
+	b.Run("answers-only", func(b *testing.B) { updatesBesideBadger(b, func(string) bool { return false }) })
+}
+
+func updatesBesideBadger(b *testing.B, wanted func(string) bool) {
+	s := benchService(b, wanted)
 	db, err := badger.Open(badger.DefaultOptions(b.TempDir()).WithSyncWrites(true).WithLogger(nil))
 	if err != nil {
 		b.Fatal(err)
 	}
 	n := max(b.N, leastUpdates) / benchRounds
-	var service, bare time.Duration
+	var service, bare, cpu time.Duration
 	b.ResetTimer()
 	for range benchRounds {
-		begun := time.Now()
+		begun, before := time.Now(), cpuTime()
 		s.updates(n)
 		service += time.Since(begun)
+		cpu += cpuTime() - before
 		d, err := s.Get(Key{Thing: benchThing(0)})
 		if err != nil {
 			b.Fatal(err)
@@ -54,10 +62,20 @@ func BenchmarkUpdatesBesideBadger(b *testing.B) {
 	b.ReportMetric(float64(benchRounds*n)/service.Seconds(), "updates/s")
 	b.ReportMetric(float64(benchRounds*n)/bare.Seconds(), "badger/s")
 	b.ReportMetric(bare.Seconds()/service.Seconds(), "ratio")
+	b.ReportMetric(cpu.Seconds()*1e6/float64(benchRounds*n), "µs-cpu")
 	b.ReportMetric(0, "ns/op")
 	if err := db.Close(); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// cpuTime is what this process has used of the processors.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // benched is a service over a store that syncs, with benchThings shadows.
@@ -67,13 +85,13 @@ type benched struct {
 	st *store.Store
 }
 
-func benchService(b *testing.B) *benched {
+func benchService(b *testing.B, wanted func(string) bool) *benched {
 	b.Helper()
 	st, err := store.Open(store.Config{Path: b.TempDir(), Sync: true}, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := New(Default(), st, nowhere{}, Options{Log: slog.New(slog.DiscardHandler)})
+	s, err := New(Default(), st, nowhere{}, Options{Log: slog.New(slog.DiscardHandler), Wanted: wanted})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -153,7 +171,7 @@ const getsPerSecond = 10000
 // BenchmarkGet is the time that a get takes within the process at a given pace: any of many
 // shadows, while some of them change.
 func BenchmarkGet(b *testing.B) {
-	s := benchService(b)
+	s := benchService(b, nil)
 	n := max(b.N, leastUpdates)
 	took := make([]time.Duration, 0, n)
 	ctx, stop := context.WithCancel(context.Background())

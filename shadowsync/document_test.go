@@ -65,6 +65,9 @@ func TestDelta(t *testing.T) {
 	} {
 		desired := object(t, c.desired)
 		state, meta := delta(desired, object(t, c.reported), stamped(desired, stamp(7)).(map[string]any))
+		if got := differs(desired, object(t, c.reported)); got != (state != nil) {
+			t.Errorf("%s: differs is %v", c.name, got)
+		}
 		got := "null"
 		if state != nil {
 			got = string(appendJSON(nil, state))

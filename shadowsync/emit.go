@@ -19,7 +19,7 @@ func (s *Service) emit(j *job) {
 	case j.client && (j.refused != nil || j.denied != nil):
 		s.answerRejected(j)
 	case j.op == OpGet:
-		s.answer(j, encodeGet(j))
+		s.answer(j, encodeGet)
 	case j.op == OpDelete && j.after != nil:
 		s.emitDelete(j)
 	case j.op == OpUpdate && j.after != nil:
@@ -33,21 +33,27 @@ func (s *Service) emit(j *job) {
 // emitUpdate publishes one new version: delta, documents, accepted. [device-shadow 12]
 func (s *Service) emitUpdate(j *job) {
 	d := j.after.doc
-	state, meta := delta(d.State.Desired, d.State.Reported, d.Metadata.Desired)
-	if state != nil {
-		s.pub.Publish(topic(s.cfg.Prefix, j.key, opDelta), encodeDelta(j, state, meta))
+	delta := differs(d.State.Desired, d.State.Reported)
+	if delta {
+		s.publish(j, opDelta, encodeDelta)
 	}
-	s.pub.Publish(topic(s.cfg.Prefix, j.key, opDocuments), encodeDocuments(j))
-	s.answer(j, encodeAccepted(j))
+	s.publish(j, opDocuments, encodeDocuments)
+	s.answer(j, encodeAccepted)
 	for _, o := range s.observers {
-		o.Updated(j.key, *d, j.reportedChanged, state != nil)
+		o.Updated(j.key, *d, j.reportedChanged, delta)
+	}
+}
+
+// publish sends what encode makes of j, if anybody wants it.
+func (s *Service) publish(j *job, op Op, encode func(*job) []byte) {
+	to := topic(s.cfg.Prefix, j.key, op)
+	if s.opts.Wanted == nil || s.opts.Wanted(to) {
+		s.pub.Publish(to, encode(j))
 	}
 }
 
 func (s *Service) emitDelete(j *job) {
-	b := append([]byte(nil), `{"version":`...)
-	b = strconv.AppendInt(b, j.before.doc.Version, 10)
-	s.answer(j, closeAnswer(b, j))
+	s.answer(j, encodeDeleted)
 	for _, o := range s.observers {
 		o.Deleted(j.key)
 	}
@@ -90,16 +96,16 @@ func (s *Service) tell(j *job) {
 	}
 }
 
-// answer sends what was accepted to whoever asked.
-func (s *Service) answer(j *job, payload []byte) {
+// answer sends what was accepted, as encode makes it of j, to whoever asked.
+func (s *Service) answer(j *job, encode func(*job) []byte) {
 	if j.client {
 		s.metrics.requests.WithLabelValues(string(j.op), "200").Inc()
 	}
 	if j.reply != nil {
-		j.reply(payload, 200)
+		j.reply(encode(j), 200)
 		return
 	}
-	s.pub.Publish(topic(s.cfg.Prefix, j.key, j.op+"/accepted"), payload)
+	s.publish(j, j.op+"/accepted", encode)
 }
 
 func (s *Service) answerRejected(j *job) {
@@ -119,7 +125,7 @@ func (s *Service) answerRejected(j *job) {
 		j.reply(b, why.Code)
 		return
 	}
-	s.pub.Publish(topic(s.cfg.Prefix, j.key, j.op+"/rejected"), b)
+	s.publish(j, j.op+"/rejected", func(*job) []byte { return b })
 }
 
 // encodeGet is get/accepted. [device-shadow 3.2]
@@ -204,8 +210,17 @@ func (j *job) asReported() section {
 	return section{given: true, object: all}
 }
 
+// encodeDeleted is delete/accepted. [device-shadow 3.6]
+func encodeDeleted(j *job) []byte {
+	b := append([]byte(nil), `{"version":`...)
+	b = strconv.AppendInt(b, j.before.doc.Version, 10)
+	return closeAnswer(b, j)
+}
+
 // encodeDelta is update/delta. [device-shadow 3.4]
-func encodeDelta(j *job, state, meta map[string]any) []byte {
+func encodeDelta(j *job) []byte {
+	d := j.after.doc
+	state, meta := delta(d.State.Desired, d.State.Reported, d.Metadata.Desired)
 	b := make([]byte, 0, 256)
 	b = append(b, `{"state":`...)
 	b = appendObject(b, state)

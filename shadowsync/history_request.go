@@ -110,7 +110,7 @@ func (s *Service) recall(j *job) {
 		s.answerRejected(j)
 		return
 	}
-	s.answer(j, text)
+	s.answer(j, func(*job) []byte { return text })
 }
 
 func (s *Service) recalled(j *job) (pastAnswer, *Error) {

@@ -120,6 +120,26 @@ func delta(desired, reported, meta map[string]any) (state, metadata map[string]a
 	return state, metadata
 }
 
+// differs tells whether there is a delta.
+func differs(desired, reported map[string]any) bool {
+	for key, want := range desired {
+		have, there := reported[key]
+		wantObject, is := want.(map[string]any)
+		haveObject, too := have.(map[string]any)
+		switch {
+		case !there:
+			return true
+		case is && too:
+			if differs(wantObject, haveObject) {
+				return true
+			}
+		case !equal(want, have):
+			return true
+		}
+	}
+	return false
+}
+
 // overlay is patch b upon patch a as one, nulls included: what to tell of updates that were
 // made as one.
 func overlay(a, b map[string]any) map[string]any {

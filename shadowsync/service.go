@@ -62,7 +62,10 @@ type Options struct {
 	Log        *slog.Logger
 	Registerer prometheus.Registerer   // nil: no metrics
 	KnownThing func(thing string) bool // for Config.Things devices; nil: all are known
-	Debts      Debts                   // nil: nothing is ever owed
+	// Wanted tells whether anybody would get a message on topic: what nobody wants is not
+	// made. nil: all is wanted.
+	Wanted func(topic string) bool
+	Debts  Debts // nil: nothing is ever owed
 }
 
 // Service keeps the shadows of all things. It is safe for concurrent use.
