@@ -35,6 +35,7 @@ func command(out, progress io.Writer) *cobra.Command {
 		Short: "Simulate a fleet of GB/T 28181 devices against any platform",
 		Example: `  gbsim --server-id 34020000002000000001 --password 12345678 --devices 1000 --channels 4
   gbsim --server tcp://10.0.0.5:5060 --server-id 34020000002000000001 --password 12345678 --loss 0.1 --die 0.1 --json`,
+		Long:          "Simulate a fleet of GB/T 28181 devices against any platform.\n\n" + quirkHelp(),
 		Args:          usageArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -79,6 +80,7 @@ func command(out, progress io.Writer) *cobra.Command {
 	f.IntVar(&d.Cards, "cards", 1, "SD cards of each device, 0 to 8")
 	f.DurationVar(&d.Reboot, "reboot", 2*time.Second, "how long TeleBoot keeps a device away")
 	f.IntVar(&d.CatalogPerPacket, "catalog-per-packet", 4, "channels in one Catalog packet")
+	f.Var((*quirks)(&d.Quirks), "quirk", "what devices do otherwise than the standard; the names are above")
 	f.StringVar(&d.Edition, "edition", "", "of GB/T 28181, 2016 or 2022: what devices know, refuse and show (all of both, and no X-GB-Ver)")
 	f.StringVar(&d.Encoding, "encoding", "", "of bodies: gb2312, gb18030 or utf-8 (gb18030 for edition 2022, else gb2312)")
 	f.StringVar(&d.GBVersion, "gb-version", "", "X-GB-Ver to send, as 2.0 or 3.0 (3.0 for edition 2022, else none)")
@@ -97,6 +99,37 @@ func lines(out io.Writer) func(string) {
 		defer mu.Unlock()
 		fmt.Fprintln(out, line)
 	}
+}
+
+// quirks is a flag of names.
+type quirks []camera.Quirk
+
+func (q *quirks) String() string {
+	names := make([]string, len(*q))
+	for i, name := range *q {
+		names[i] = string(name)
+	}
+	return strings.Join(names, ",")
+}
+
+func (q *quirks) Type() string { return "name,…" }
+
+// Set adds NAME[,NAME]; that the names are known is seen with the rest.
+func (q *quirks) Set(text string) error {
+	for name := range strings.SplitSeq(text, ",") {
+		*q = append(*q, camera.Quirk(strings.TrimSpace(name)))
+	}
+	return nil
+}
+
+// quirkHelp lists the quirks, with who has been seen with each.
+func quirkHelp() string {
+	var b strings.Builder
+	b.WriteString("Quirks:\n")
+	for _, q := range camera.Quirks() {
+		fmt.Fprintf(&b, "  %-22s %s (%s)\n", q.Name, q.What, q.Who)
+	}
+	return b.String()
 }
 
 // usageArgs refuses what is no flag.

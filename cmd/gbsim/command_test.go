@@ -116,6 +116,18 @@ func TestEveryMessageThatComesIsPrinted(t *testing.T) {
 	}
 }
 
+func TestQuirksAreTakenAndListedInTheHelp(t *testing.T) {
+	out, _, err := execute(t.Context(), "--server", agreeable(t), "--devices", "1", "--ramp", "0", "--keepalive", "50ms", "--duration", "300ms",
+		"--quirk", "bare-headers, lower-case-tags", "--quirk", "no-content-type", "--json")
+	if err != nil || !strings.Contains(out, `"keepalive"`) {
+		t.Errorf("%v, %s", err, out)
+	}
+	help, _, err := execute(t.Context(), "--help")
+	if err != nil || !strings.Contains(help, "wants-type             RecordInfo without Type is not answered (Dahua recorders)") {
+		t.Errorf("%v, the help has no list of quirks:\n%s", err, help)
+	}
+}
+
 func TestNobodyAnswersIsAnError(t *testing.T) {
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -138,7 +150,7 @@ func TestNobodyIsAdmittedIsAnError(t *testing.T) {
 func TestWrongCommandLineIsAUsageError(t *testing.T) {
 	for _, args := range [][]string{{"--ramp", "fast"}, {"--devices", "0"}, {"--first-id", "1"}, {"--nonsense"}, {"surplus"},
 		{"--server", "http://x"}, {"--loss", "2"}, {"--encoding", "latin1"}, {"--transport", "sctp"},
-		{"--edition", "2011"}, {"--die", "half"}, {"--records", "10001"}, {"--cards", "9"}, {"--reboot", "-1s"},
+		{"--edition", "2011"}, {"--quirk", "nonsense"}, {"--die", "half"}, {"--records", "10001"}, {"--cards", "9"}, {"--reboot", "-1s"},
 		{"--refuse-subscribe", "weather"}, {"--refuse-subscribe", "alarm=200"}, {"--catalog-events", "-1"}, {"--positions", "-1s"}} {
 		if _, _, err := execute(t.Context(), args...); !errors.Is(err, errUsage) {
 			t.Errorf("%v: %v, want a usage error", args, err)

@@ -49,16 +49,22 @@ func (d *Device) alarm(a Alarm, done func(reply)) {
 		kind = group("Info", tag("AlarmType", strconv.Itoa(a.Type))+kind)
 	}
 	d.mu.Lock()
-	if t := d.state.target(a.Channel); t.Guard {
-		t.Alarm = true
+	guarded := d.state.target(a.Channel).Guard
+	if guarded {
+		d.state.target(a.Channel).Alarm = true
 	}
+	guarded = guarded || d.state.target(d.cfg.ID).Guard
 	d.mu.Unlock()
+	done = orNobody(done)
+	if !guarded && d.cfg.has(AlarmOnlyGuarded) {
+		done(reply{err: ErrNotGuarded})
+		return
+	}
 	body := frame("Notify", "Alarm", strconv.Itoa(d.NextSN()), a.Channel, tag("AlarmPriority", strconv.Itoa(a.Priority)),
 		tag("AlarmMethod", strconv.Itoa(a.Method)), tag("AlarmTime", clockTime(a.Time)),
 		tag("AlarmDescription", a.Description), place, kind)
-	done = orNobody(done)
 	if !a.Notify {
-		d.begin(outgoing{method: "MESSAGE", kind: KindAlarm, body: encodeBody(body, d.cfg.Encoding)}, done)
+		d.begin(outgoing{method: "MESSAGE", kind: KindAlarm, body: d.encode(body)}, done)
 		return
 	}
 	s := d.subscribed("Alarm")

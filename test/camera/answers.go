@@ -40,20 +40,34 @@ func (d *Device) refuses(cmd string) bool { return d.cfg.Refuse != nil && d.cfg.
 
 // respond sends one Response to r.
 func (d *Device) respond(r *Request, rest ...string) {
-	d.respondAll([]string{frame("Response", r.CmdType, r.SN, r.DeviceID, rest...)})
+	packet := frame("Response", r.CmdType, r.SN, r.DeviceID, rest...)
+	if r.inside && !r.answered {
+		r.answerWith(200, d.encode(packet))
+		return
+	}
+	d.respondAll([]string{packet})
 }
 
-// respondAll sends the packets of one answer, each after the 200 of the one before
-// [GB28181-2022 M.1]; when one stays unanswered the rest is not sent.
-func (d *Device) respondAll(packets []string) {
+// respondAll sends the packets of one answer.
+func (d *Device) respondAll(packets []string) { d.respondPaced(packets, 0, func() {}) }
+
+// respondPaced sends the packets of one answer, each some time after the 200 of the one
+// before [GB28181-2022 M.1], and calls done. When one stays unanswered the rest is not sent.
+func (d *Device) respondPaced(packets []string, pause time.Duration, done func()) {
 	var next func(i int)
 	next = func(i int) {
 		if i == len(packets) {
+			done()
 			return
 		}
-		o := outgoing{method: "MESSAGE", kind: KindResponse, body: encodeBody(packets[i], d.cfg.Encoding)}
+		o := outgoing{method: "MESSAGE", kind: KindResponse, body: d.encode(packets[i])}
 		d.begin(o, func(r reply) {
-			if r.err == nil {
+			switch {
+			case r.err != nil:
+				done()
+			case pause > 0 && i+1 < len(packets):
+				d.clock.after(pause, func() { next(i + 1) })
+			default:
 				next(i + 1)
 			}
 		})
@@ -71,7 +85,23 @@ func (d *Device) answerCatalog(r *Request) {
 	for i, c := range channels {
 		items[i] = d.item(c)
 	}
-	d.respondAll(d.pages(r, "DeviceList", items, d.cfg.CatalogPerPacket))
+	if d.cfg.has(ListsItself) {
+		items = append(items, group("Item", tag("DeviceID", d.cfg.ID), tag("Name", d.name()), tag("Manufacturer", d.cfg.Manufacturer),
+			tag("Model", d.cfg.Model), tag("Parental", "1"), tag("ParentID", d.cfg.ServerID), tag("Status", "ON")))
+	}
+	packets := d.pages(r, "DeviceList", items, d.cfg.CatalogPerPacket)
+	send := func() {
+		d.respondPaced(packets, 0, func() {
+			if d.cfg.has(UnaskedCatalog) && len(items) > 0 {
+				d.respondAll([]string{frame("Response", "Catalog", "1", r.DeviceID, counted("DeviceList", items[:1])...)})
+			}
+		})
+	}
+	if d.cfg.has(LateList) {
+		d.clock.after(lateAfter, send)
+		return
+	}
+	send()
 }
 
 // pages cuts a list into the packets of one answer, which all have the same SN and SumNum;

@@ -13,6 +13,9 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
+// contentType is what bodies are sent as [GB28181-2022 A.1].
+const contentType = "Application/MANSCDP+xml"
+
 // element is one element of a MANSCDP body.
 type element struct {
 	name     string

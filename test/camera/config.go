@@ -64,6 +64,8 @@ type Config struct {
 	Print     func(line string)        // told of every message that came, in one line; must not block
 	OnCommand func(cmd, target string) // told of each Control element carried out; must not block
 
+	Quirks []Quirk // what it does otherwise than the standard
+
 	Log *slog.Logger // nil: silent
 }
 
@@ -123,6 +125,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Edition != "" && c.Edition != Edition2016 && c.Edition != Edition2022 {
 		complain("edition %q: 2016 and 2022 are known, or none for both", c.Edition)
+	}
+	if err := c.quirky(); err != nil {
+		bad = append(bad, err)
 	}
 	c.ofEdition()
 	switch c.Encoding = strings.ToLower(c.Encoding); c.Encoding {

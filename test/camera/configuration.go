@@ -77,9 +77,16 @@ func applyConfig(d *Device, r *Request, e *element, _ *Target) error {
 func (d *Device) answerConfig(r *Request) {
 	told := []string{tag("Result", "OK")}
 	for kind := range strings.SplitSeq(r.Element("ConfigType"), "/") {
-		told = append(told, d.configOf(r.DeviceID, kind))
+		c := d.configOf(r.DeviceID, kind)
+		if d.cfg.has(ConfigOneEach) {
+			d.respond(r, told[0], c)
+			continue
+		}
+		told = append(told, c)
 	}
-	d.respond(r, told...)
+	if !d.cfg.has(ConfigOneEach) {
+		d.respond(r, told...)
+	}
 }
 
 // configOf writes one configuration of a target; "" for a type that is not known.
@@ -87,8 +94,14 @@ func (d *Device) configOf(target, kind string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if kind == "BasicParam" {
-		return group(kind, tag("Name", d.cfg.Name), tag("Expiration", seconds(d.cfg.Expires)),
-			tag("HeartBeatInterval", seconds(d.beatEvery)), tag("HeartBeatCount", strconv.Itoa(d.misses)))
+		beat, misses := seconds(d.beatEvery), strconv.Itoa(d.misses)
+		if d.cfg.has(NonsenseHeartbeat) {
+			beat, misses = "0", "-1"
+		}
+		if d.cfg.has(BasicOfDevice) && target != d.cfg.ID {
+			return ""
+		}
+		return group(kind, tag("Name", d.cfg.Name), tag("Expiration", seconds(d.cfg.Expires)), tag("HeartBeatInterval", beat), tag("HeartBeatCount", misses))
 	}
 	if e := d.state.configs[target][kind]; e != nil {
 		return e.write()

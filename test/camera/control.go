@@ -62,7 +62,7 @@ func (d *Device) carryOut(r *Request, table map[string]control) {
 		if !ok {
 			continue
 		}
-		responds = responds || c.responds
+		responds = responds || c.responds && !d.leaves(r, e) || d.cfg.has(AnswersAll)
 		if d.refuses(e.name) || d.refuses(r.CmdType) {
 			failed = fmt.Errorf("%s is refused", e.name)
 			break
@@ -88,6 +88,9 @@ func (d *Device) carryOut(r *Request, table map[string]control) {
 		d.respond(r, tag("Result", "ERROR"))
 	case responds:
 		d.respond(r, tag("Result", "OK"))
+	}
+	if failed == nil && r.CmdType == "DeviceConfig" && d.cfg.has(RestartsOnConfig) {
+		after = append(after, (*Device).reboot)
 	}
 	for _, f := range after {
 		f(d)
@@ -159,6 +162,13 @@ func applyBoot(d *Device, _ *Request, e *element, _ *Target) error {
 // reboot unregisters, is away for Config.Reboot, forgets its credentials and its Call-ID,
 // and registers again; over TCP on a new connection.
 func (d *Device) reboot() {
+	if d.cfg.has(OnlyKeepalives) { // it takes no leave either
+		d.mu.Lock()
+		d.rebooting = true
+		d.mu.Unlock()
+		d.clock.after(d.cfg.Reboot, d.wakeUnregistered)
+		return
+	}
 	d.register(0, func(error) { // whatever the platform says to it
 		d.mu.Lock()
 		if d.closed {

@@ -40,6 +40,8 @@ type Device struct {
 
 	mu           sync.Mutex // guards what follows; never held across I/O or a callback
 	link         *link
+	other        *link // for Responses alone; nil: they go through link
+	listing      bool  // a RecordInfo is being answered
 	closed       bool
 	rebooting    bool
 	pending      []*transaction
@@ -116,7 +118,11 @@ func (d *Device) Start(ctx context.Context) error {
 	if d.hub == nil {
 		d.wg.Go(func() { d.clock.run(d.life) })
 	}
-	if err := d.connect(ctx, d.cfg.Local); err != nil {
+	err := d.connect(ctx, d.cfg.Local)
+	if err == nil {
+		err = d.connectOther(ctx)
+	}
+	if err != nil {
 		d.Close()
 		return fmt.Errorf("camera %s: %w", d.cfg.ID, err)
 	}
@@ -128,7 +134,8 @@ func (d *Device) Start(ctx context.Context) error {
 func (d *Device) Close() {
 	d.mu.Lock()
 	l, open := d.link, d.pending
-	d.link, d.pending, d.closed, d.registered = nil, nil, true, false
+	other := d.other
+	d.link, d.other, d.pending, d.closed, d.registered = nil, nil, nil, true, false
 	refresh, beat := d.refresh, d.beat
 	d.forgetLocked()
 	d.mu.Unlock()
@@ -143,6 +150,9 @@ func (d *Device) Close() {
 	}
 	if l != nil {
 		d.release(l)
+	}
+	if other != nil {
+		other.close()
 	}
 	d.wg.Wait()
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"slices"
 	"strings"
 
 	"github.com/emmansun/gmsm/sm3"
@@ -22,19 +23,21 @@ type challenge struct {
 var hashes = map[string]func() hash.Hash{"MD5": md5.New, "SHA-256": sha256.New, "SM3": sm3.New}
 
 // pickChallenge takes the first of the offered challenges that the device can answer.
-func pickChallenge(m *message, gbVersion string) (*challenge, error) {
+func (cfg Config) pickChallenge(m *message) (*challenge, error) {
 	var offered []string
-	for _, h := range m.headers {
-		if h.name != "www-authenticate" {
-			continue
-		}
+	headers := slices.DeleteFunc(slices.Clone(m.headers), func(h header) bool { return h.name != "www-authenticate" })
+	if cfg.has(LastChallenge) && len(headers) > 1 {
+		headers = headers[len(headers)-1:]
+	}
+	for _, h := range headers {
 		c, ok := parseChallenge(h.value)
-		if !ok {
+		if !ok || cfg.has(NeedsAlgorithm) && !strings.Contains(strings.ToLower(h.value), "algorithm") {
 			offered = append(offered, h.value)
 			continue
 		}
 		offered = append(offered, c.algorithm)
-		if _, known := hashes[c.algorithm]; known && (c.algorithm == "MD5" || gbVersion >= "3.0") {
+		if _, known := hashes[c.algorithm]; known && (c.algorithm == "MD5" || cfg.GBVersion >= "3.0") {
+			c.qop = c.qop && !cfg.has(IgnoresQop)
 			return c, nil
 		}
 	}

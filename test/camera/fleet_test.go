@@ -247,7 +247,7 @@ func FuzzReceive(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, _ = pickChallenge(m, "3.0")
+		_, _ = Config{GBVersion: "3.0"}.pickChallenge(m)
 		if _, err := parseBody(m.body); err != nil {
 			return
 		}

@@ -133,7 +133,7 @@ func (t *Target) scan(c ptzCommand) error {
 	return nil
 }
 
-func applyHome(_ *Device, _ *Request, e *element, t *Target) error {
+func applyHome(d *Device, _ *Request, e *element, t *Target) error {
 	h := t.Home
 	enabled := 0
 	err := errors.Join(e.number("Enabled", 0, 1, true, &enabled),
@@ -141,12 +141,15 @@ func applyHome(_ *Device, _ *Request, e *element, t *Target) error {
 	if err != nil {
 		return err
 	}
+	if d.cfg.has(HomeCmdType) {
+		return nil
+	}
 	h.Enabled = enabled == 1
 	t.Home = h
 	return nil
 }
 
-func applyPrecise(_ *Device, _ *Request, e *element, t *Target) error {
+func applyPrecise(d *Device, _ *Request, e *element, t *Target) error {
 	pan, tilt, zoom := t.Pan, t.Tilt, t.Zoom
 	for name, to := range map[string]*float64{"Pan": &pan, "Tilt": &tilt, "Zoom": &zoom} {
 		if text := e.child(name); text != "" {
@@ -160,7 +163,9 @@ func applyPrecise(_ *Device, _ *Request, e *element, t *Target) error {
 	if pan < 0 || pan > 360 {
 		return fmt.Errorf("PTZPreciseCtrl Pan %v: 0…360 is wanted", pan)
 	}
-	t.look(pan, tilt, zoom)
+	if !d.cfg.has(PTZUnknown) {
+		t.look(pan, tilt, zoom)
+	}
 	return nil
 }
 
@@ -229,12 +234,20 @@ func (d *Device) answerPresets(r *Request) {
 }
 
 func (d *Device) answerHome(r *Request) {
+	if d.cfg.has(PTZUnknown) {
+		d.respond(r, tag("Result", "ERROR"), tag("Reason", "Cann't get home position"))
+		return
+	}
 	h := d.Channel(r.DeviceID).Home
 	d.respond(r, group("HomePosition", tag("Enabled", digit(h.Enabled)), tag("ResetTime", strconv.Itoa(h.ResetTime)),
 		tag("PresetIndex", strconv.Itoa(h.PresetIndex))))
 }
 
 func (d *Device) answerPosition(r *Request) {
+	if d.cfg.has(PTZUnknown) {
+		d.respond(r, tag("Result", "ERROR"), tag("Reason", "Cann't get ptz position"))
+		return
+	}
 	d.respond(r, d.Channel(r.DeviceID).view()...)
 }
 

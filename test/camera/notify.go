@@ -3,7 +3,6 @@ package camera
 import (
 	"context"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -25,7 +24,7 @@ func (d *Device) Send(ctx context.Context, body []byte) (code int, err error) {
 
 // SendXML sends a MANSCDP body without declaration, in the device's encoding.
 func (d *Device) SendXML(ctx context.Context, xml string) (code int, err error) {
-	return d.Send(ctx, []byte(encodeBody(xml, d.cfg.Encoding)))
+	return d.Send(ctx, []byte(d.encode(xml)))
 }
 
 // NextSN returns a serial number for a body of one's own.
@@ -69,8 +68,8 @@ func (d *Device) keepalive(done func(reply)) {
 		}
 		info = group("Info", ids...)
 	}
-	body := encodeBody(frame("Notify", "Keepalive", strconv.Itoa(d.NextSN()), d.cfg.ID, tag("Status", "OK"), info), d.cfg.Encoding)
-	d.begin(outgoing{method: "MESSAGE", kind: KindKeepalive, body: body}, func(r reply) {
+	d.makeNoise()
+	d.begin(outgoing{method: "MESSAGE", kind: KindKeepalive, body: d.keepaliveBody(info)}, func(r reply) {
 		if code := r.code(); (code == 401 || code == 403) && !d.cfg.Stubborn {
 			d.mu.Lock()
 			d.registered = false

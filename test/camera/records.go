@@ -41,10 +41,14 @@ func (d *Device) recordings(from, to time.Time, kind string) []recording {
 // asked for [GB28181-2022 A.2.4.5].
 func (d *Device) answerRecords(r *Request) {
 	kind := r.Element("Type")
+	if kind == "" && d.cfg.has(WantsType) || !d.lists() {
+		return
+	}
 	orDefault(&kind, "all")
 	from, err := readTime(r.Element("StartTime"))
 	to, err2 := readTime(r.Element("EndTime"))
 	if err != nil || err2 != nil {
+		d.listed()
 		d.respond(r, tag("Result", "ERROR"))
 		return
 	}
@@ -57,7 +61,18 @@ func (d *Device) answerRecords(r *Request) {
 			tag("Secrecy", "0"), tag("Type", f.kind), tag("RecorderID", d.cfg.ID),
 			tag("FileSize", strconv.Itoa(int(f.end.Sub(f.begin).Seconds())*recordBytes))))
 	}
-	d.respondAll(d.pages(r, "RecordList", items, d.cfg.RecordsPerPacket, tag("Name", name)))
+	packets, pause := d.pages(r, "RecordList", items, d.cfg.RecordsPerPacket, tag("Name", name)), time.Duration(0)
+	if d.cfg.has(BrokenRecords) && to.Sub(from) > 12*time.Hour {
+		last := &packets[len(packets)-1]
+		*last = (*last)[:len(*last)*3/4]
+	}
+	if d.cfg.has(StalledList) {
+		packets = packets[:(len(packets)*7+7)/8]
+	}
+	if d.cfg.has(SlowList) {
+		pause = slowBy
+	}
+	d.respondPaced(packets, pause, d.listed)
 }
 
 // recordBytes is what a second of recording takes: 2 Mbit/s.

@@ -58,6 +58,9 @@ func (d *Device) attempt(expires time.Duration, challenged int, done func(error)
 	}
 	o := outgoing{method: "REGISTER", kind: kind, to: "sip:" + d.cfg.ID + "@" + d.cfg.Domain,
 		headers: []string{"Expires: " + strconv.Itoa(int(expires/time.Second))}}
+	if expires > 0 && d.cfg.has(NoExpires) {
+		o.headers = nil
+	}
 	if d.cfg.GBVersion != "" {
 		o.headers = append(o.headers, "X-GB-Ver: "+d.cfg.GBVersion)
 	}
@@ -65,12 +68,15 @@ func (d *Device) attempt(expires time.Duration, challenged int, done func(error)
 	d.regSeq++
 	o.callID, o.fromTag, o.cseq = d.regCall, d.regTag, d.regSeq
 	if d.challenge != nil {
+		if d.cfg.has(NcAlways1) {
+			d.challenge.nc = 0
+		}
 		o.headers = append(o.headers, "Authorization: "+d.challenge.authorize(d.cfg.ID, d.cfg.Password, "REGISTER", uri, token()))
 	}
 	d.mu.Unlock()
 	d.begin(o, func(r reply) {
 		if r.code() == 401 {
-			next, err := pickChallenge(r.message, d.cfg.GBVersion)
+			next, err := d.cfg.pickChallenge(r.message)
 			d.mu.Lock()
 			d.challenge = next
 			d.mu.Unlock()

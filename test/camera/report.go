@@ -9,7 +9,7 @@ import (
 // tell sends a Notify by MESSAGE; done may be nil.
 func (d *Device) tell(done func(reply), cmd, subject string, rest ...string) {
 	body := frame("Notify", cmd, strconv.Itoa(d.NextSN()), subject, rest...)
-	d.begin(outgoing{method: "MESSAGE", kind: KindMessage, body: encodeBody(body, d.cfg.Encoding)}, orNobody(done))
+	d.begin(outgoing{method: "MESSAGE", kind: KindMessage, body: d.encode(body)}, orNobody(done))
 }
 
 // telling is tell that waits for the answer, and returns its code.
@@ -26,7 +26,7 @@ func (d *Device) inform(cmd string, kind Kind, body string, done func(reply)) {
 		d.push(s, notice{kind: kind, body: body, done: done})
 		return
 	}
-	d.begin(outgoing{method: "MESSAGE", kind: kind, body: encodeBody(body, d.cfg.Encoding)}, orNobody(done))
+	d.begin(outgoing{method: "MESSAGE", kind: kind, body: d.encode(body)}, orNobody(done))
 }
 
 // orNobody is done, or what tells nobody.

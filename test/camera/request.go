@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,9 @@ type Request struct {
 	tree    *element
 	key     string
 	toTag   string // of the answer's To, where it makes a dialog
+
+	answered bool // by SIP
+	inside   bool // a Response of one packet goes into the SIP answer
 }
 
 // Header returns the first value of a header by its long name in lower case.
@@ -57,7 +61,11 @@ var reasons = map[int]string{100: "Trying", 200: "OK", 400: "Bad Request", 403: 
 
 // Answer sends a SIP answer with further header lines, after the device's AnswerDelay. A
 // retransmission of the request will get the same again.
-func (r *Request) Answer(code int, headers ...string) {
+func (r *Request) Answer(code int, headers ...string) { r.answerWith(code, "", headers...) }
+
+// answerWith is Answer with a body.
+func (r *Request) answerWith(code int, body string, headers ...string) {
+	r.answered = true
 	reason := reasons[code]
 	if reason == "" {
 		reason = "Answer"
@@ -78,8 +86,11 @@ func (r *Request) Answer(code int, headers ...string) {
 	for _, h := range headers {
 		b.WriteString(h + "\r\n")
 	}
-	b.WriteString("Content-Length: 0\r\n\r\n")
-	r.device.answer(r, []byte(b.String()))
+	if body != "" {
+		b.WriteString("Content-Type: " + contentType + "\r\n")
+	}
+	fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(body), body)
+	r.device.answer(r, r.device.cfg.wear([]byte(b.String()), r.link.stream, r.link.local.String()))
 }
 
 // heard is a request that was dealt with, kept to meet its retransmissions
@@ -189,6 +200,8 @@ func (d *Device) meet(r *Request) {
 // message answers a MESSAGE, and then acts on it: the answer first, as devices do.
 func (d *Device) message(r *Request) {
 	switch {
+	case d.cfg.has(ToTag481) && param(r.Header("to"), "tag") != "":
+		r.Answer(481)
 	case r.tree == nil:
 		r.Answer(400)
 	case r.Root == "Query" || r.Root == "Control":
@@ -211,8 +224,16 @@ func (d *Device) message(r *Request) {
 				}
 			}
 		}
-		r.Answer(200)
+		if d.cfg.has(WrongSN) {
+			r.SN = strconv.Itoa(wrongSN + d.NextSN())
+		}
+		if r.inside = d.cfg.has(BodyIn200); !r.inside {
+			r.Answer(200)
+		}
 		act()
+		if !r.answered {
+			r.Answer(200)
+		}
 	case r.Root == "Notify" && r.CmdType == "Broadcast":
 		r.Answer(200)
 		d.broadcast(r)

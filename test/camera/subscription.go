@@ -316,7 +316,7 @@ func (d *Device) notifyNext(s *subscription) {
 		headers: []string{"Event: " + s.event, "Subscription-State: " + n.state}}
 	d.mu.Unlock()
 	if n.body != "" {
-		o.body = encodeBody(n.body, d.cfg.Encoding)
+		o.body = d.encode(n.body)
 	}
 	d.begin(o, func(r reply) {
 		if r.code() == 481 { // the platform knows nothing of it: it is over [RFC6665 4.2.2]

@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -61,6 +62,7 @@ func (r reply) failure(method string) error {
 // transaction is one request on its way.
 type transaction struct {
 	branch, method string
+	other          bool // it goes through the device's other link
 	kind           Kind
 	data           []byte
 	began          time.Time
@@ -92,8 +94,9 @@ func (d *Device) begin(o outgoing, done func(reply)) {
 		done(reply{err: ErrClosed})
 		return
 	}
-	l := d.link
-	t := &transaction{branch: "z9hG4bK" + token(), method: o.method, kind: o.kind, began: time.Now(), wait: t1, done: done}
+	other := o.kind == KindResponse && d.other != nil
+	l := d.linkLocked(other)
+	t := &transaction{other: other, branch: "z9hG4bK" + token(), method: o.method, kind: o.kind, began: time.Now(), wait: t1, done: done}
 	if o.cseq == 0 {
 		d.cseq++
 		o.cseq = d.cseq
@@ -136,14 +139,27 @@ func (d *Device) tick(t *transaction) {
 		t.done(reply{err: ErrTimeout})
 		return
 	}
-	l := d.link
+	l := d.linkLocked(t.other)
 	t.wait = min(2*t.wait, t2)
+	if d.cfg.has(NewBranch) {
+		branch := t.branch
+		t.branch = "z9hG4bK" + token()
+		t.data = bytes.Replace(t.data, []byte(branch), []byte(t.branch), 1)
+	}
 	t.timer = d.clock.after(t.pause(d, l), func() { d.tick(t) })
 	d.mu.Unlock()
 	if !l.stream {
 		d.stats.resent(t.kind)
 		d.transmit(l, t.data)
 	}
+}
+
+// linkLocked is the device's link, or the other that it has for Responses.
+func (d *Device) linkLocked(other bool) *link {
+	if other && d.other != nil {
+		return d.other
+	}
+	return d.link
 }
 
 // answered ends the transaction that m answers; other answers are late or foreign.
@@ -235,10 +251,10 @@ func (d *Device) compose(o outgoing, l *link, branch string) []byte {
 		b = append(append(b, h...), "\r\n"...)
 	}
 	if o.body != "" {
-		b = append(b, "Content-Type: Application/MANSCDP+xml\r\n"...)
+		b = append(b, "Content-Type: "+contentType+"\r\n"...)
 	}
 	b = strconv.AppendInt(append(b, "Content-Length: "...), int64(len(o.body)), 10)
-	return append(append(b, "\r\n\r\n"...), o.body...)
+	return d.cfg.wear(append(append(b, "\r\n\r\n"...), o.body...), l.stream, at)
 }
 
 // token returns a text that is unique enough for tags, branches and Call-IDs.
