@@ -83,6 +83,7 @@ type program struct {
 
 	udp, tcp  string // SIP: udp://host:port, tcp://host:port
 	mqtt, ws  string // tcp://host:port, ws://host:port
+	tls       string // mqtts://host:port
 	http      string // http://host:port
 	readyLine string
 
@@ -180,6 +181,8 @@ func (p *program) parseReady() {
 			p.tcp = word
 		case section == "mqtt" && scheme == "tcp":
 			p.mqtt = word
+		case section == "mqtt" && scheme == "mqtts":
+			p.tls = word
 		case section == "mqtt" && scheme == "ws":
 			p.ws = word
 		case section == "http":
