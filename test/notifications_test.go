@@ -23,6 +23,8 @@ var notifications = []notification{
 		"event/snapshot", map[string]any{"session_id": "5f2b1c1e-8b9a-4c7d-9a51-3f6d2e1c0b99", "snap_shot_file_ids.0": "1", "snap_shot_file_ids.1": "2"}},
 	{"DeviceUpgradeResult", "<SessionID>s</SessionID><UpgradeResult>ERROR</UpgradeResult><Firmware>V1</Firmware><UpgradeFailedReason>02</UpgradeFailedReason>",
 		"event/upgrade", map[string]any{"upgrade_result": "ERROR", "firmware": "V1", "upgrade_failed_reason": 2.0, "upgrade_failed_reason_name": "broken_package"}},
+	{"VideoUploadNotify", "<Time>2026-09-23T08:09:10</Time><Longitude>117.5</Longitude><Latitude>31.25</Latitude>", "event/stream",
+		map[string]any{"time": 1790122150000.0, "longitude": 117.5, "latitude": 31.25}},
 	{"PTZPosition", "<Pan>120.5</Pan><Tilt>-3</Tilt><Zoom>4</Zoom>", "event/ptz", map[string]any{"pan": 120.5, "tilt": -3.0, "zoom": 4.0}},
 	{"AcmeTemperature", "<Celsius>36.6</Celsius>", "event/unknown", map[string]any{"cmd_type": "AcmeTemperature", "Celsius": "36.6"}},
 	{"MobilePosition", "<Time>2026-09-23T08:09:10</Time><Longitude>116.3</Longitude><Latitude>39.9</Latitude><Speed>36.5</Speed>",
