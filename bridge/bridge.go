@@ -63,6 +63,7 @@ type Bridge struct {
 	refreshes     *throttle
 	quirks        *quirk.Table
 	twins         *twins
+	rivals        *rivals
 	switches      *throttle
 	upstreams     upstreams
 	subscriptions *subscribe.Manager
@@ -114,7 +115,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Addresses
 // build makes the rooms and ties them together; nothing runs yet.
 func (b *Bridge) build() (err error) {
 	b.registrations = &registrations{store: b.store, log: b.log}
-	b.quirks, b.twins = quirk.New(b.cfg.Quirks), newTwins()
+	b.quirks, b.twins, b.rivals = quirk.New(b.cfg.Quirks), newTwins(), newRivals()
 	b.info = newInfo(func() { b.broker.Publish(b.infoMessage()) })
 	b.frequent, b.refreshes, b.switches = newThrottle(shadowInterval), newThrottle(refreshInterval), newThrottle(switchInterval)
 	b.recovery = newRecovery(b.cfg.RecoveryRate, b.bringUpToDate)

@@ -79,6 +79,9 @@ func (b *Bridge) diagnoseRegistration(d *diagnosis, known fleet.Device) {
 	case known.Presence == fleet.Offline:
 		d.find("it is offline ("+known.Reason+")", "check its power and its network; it is back with its next sign of life")
 	}
+	if other := b.rivals.of(known.ID, time.Now().Add(-rivalsRemembered)); other != "" {
+		d.find("two devices have its ID: it was registered from "+other+" and from elsewhere in turn", "give one of them another ID")
+	}
 	if known.Presence == fleet.Online && !known.HasPath {
 		d.find("there is no way to it: its TCP connection has ended", "it is reached again once it has registered")
 	}

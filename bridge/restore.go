@@ -172,6 +172,7 @@ func (b *Bridge) janitor(ctx context.Context) error {
 			b.lockout.Sweep(now)
 			b.frequent.sweep(now)
 			b.twins.sweep(now)
+			b.rivals.sweep(now)
 			b.refreshes.sweep(now)
 			b.switches.sweep(now)
 		}

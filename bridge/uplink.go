@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
@@ -39,7 +40,9 @@ func (b *Bridge) Registered(r fleet.Registration, fresh bool) {
 		"keepalive":    keepaliveOf(d),
 		"breaker":      b.breakers.State(r.Device.String()).String(),
 	}, nil)
-	b.publishEvent(event{kind: "registered", device: r.Device.String(), at: r.At, fields: withoutNil(registration)})
+	fields := maps.Clone(registration)
+	fields["rival"] = b.rivals.of(r.Device, r.At) // told of just before
+	b.publishEvent(event{kind: "registered", device: r.Device.String(), at: r.At, fields: withoutNil(fields)})
 	b.log.Info("registered", "device", r.Device, "transport", r.Path.Network, "remote", r.Path.Remote)
 	b.links.Reset(r.Device.String()) // what was lost while it started anew tells nothing of its link
 	b.recovery.Returned(r.Device)

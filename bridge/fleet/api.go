@@ -98,6 +98,9 @@ type Sink interface {
 	// Registered tells a REGISTER that was accepted; fresh is false for a refresh that
 	// changed nothing but its expiry.
 	Registered(r Registration, fresh bool)
+	// Rivals tells, before Registered does, that two devices have one ID: it is registered at one
+	// and at the other in turn.
+	Rivals(device gb28181.ID, one, other sip.Path)
 	// Unregistered tells a REGISTER with Expires 0 that was accepted.
 	Unregistered(device gb28181.ID, at time.Time)
 	// Presence tells a change.

@@ -220,6 +220,7 @@ type drop struct{}
 
 func (drop) Registered(Registration, bool)                {}
 func (drop) Unregistered(gb28181.ID, time.Time)           {}
+func (drop) Rivals(gb28181.ID, sip.Path, sip.Path)        {}
 func (drop) Presence(Change)                              {}
 func (drop) Message(*Inbound)                             {}
 func (drop) SubscriptionEnded(gb28181.ID, string, string) {}

@@ -62,6 +62,9 @@ func (n *notes) note(format string, args ...any) {
 }
 func (n *notes) Registered(r Registration, fresh bool)    { n.note("registered %d %v", r.Expires, fresh) }
 func (n *notes) Unregistered(id gb28181.ID, at time.Time) { n.note("unregistered") }
+func (n *notes) Rivals(id gb28181.ID, one, other sip.Path) {
+	n.note("rivals %v %v", one.Remote, other.Remote)
+}
 func (n *notes) SubscriptionEnded(id gb28181.ID, callID, reason string) {
 	n.note("subscription %s ended %s", callID, reason)
 }

@@ -164,6 +164,10 @@ func (f *Fleet) registerLocked(sh *shard, s *session, r *sip.Request, version st
 	call := maphash.Bytes(callSeed, r.CallID)
 	fresh := f.freshLocked(s, r, wall)
 	if fresh {
+		if from := s.binding.Path; f.liveLocked(s, now) && sh.rivalLocked(s, from, r.Path, now) {
+			id, to := s.id, r.Path
+			sh.facts = append(sh.facts, func() { f.sink.Rivals(id, from, to) })
+		}
 		s.binding = Registration{Device: s.id, At: wall}
 	}
 	b := &s.binding

@@ -21,6 +21,7 @@ type shard struct {
 	waits    bool     // for a teller
 	dirty    []*session
 	wrong    map[attempt]time.Duration // the last wrong password; bounded by maxWrong
+	moved    map[gb28181.ID]move       // the last change of address; bounded by maxMoved
 }
 
 // session is all that is known of a device. What a keepalive reads and writes stands first

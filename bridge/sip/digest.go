@@ -195,7 +195,8 @@ func (a *Authenticator) Verify(r *Request, device, password string, st *NonceSta
 	if !ok {
 		return Malformed
 	}
-	if !c.matches(alg, r.Method, password) {
+	// Some devices keep the blank that somebody typed behind the password.
+	if !c.matches(alg, r.Method, password) && !c.matches(alg, r.Method, password+" ") {
 		return Wrong
 	}
 	if c.realm != a.realm {

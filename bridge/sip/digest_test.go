@@ -167,6 +167,13 @@ func TestVerdicts(t *testing.T) {
 		expect("foreign nonce", verify(register("b", c.authorization())), Stale)
 
 		c = fresh()
+		c.password = password + " "
+		expect("a blank behind the password", verify(register("b", c.authorization())), OK)
+		c = fresh()
+		c.user = "admin" // decoders and body cameras have a name of their own
+		expect("another user name", verify(register("b", c.authorization())), OK)
+
+		c = fresh()
 		c.realm = "other"
 		expect("another realm", verify(register("b", c.authorization())), Stale)
 
