@@ -57,6 +57,7 @@ func (b *Bridge) diagnose(ctx context.Context, device gb28181.ID) map[string]any
 
 func (b *Bridge) diagnoseRegistration(d *diagnosis, known fleet.Device) {
 	d.fields["presence"], d.fields["presence_reason"] = known.Presence.String(), known.Reason
+	d.fields["lifecycle"] = known.Lifecycle.String()
 	d.fields["keepalive"] = keepaliveOf(known)
 	d.fields["encoding"] = b.sendingEncoding(known).String()
 	d.fields["breaker"] = b.breakers.State(known.ID.String()).String()

@@ -35,10 +35,13 @@ func TestSubscriptionsAreUpheldAsConfiguredAndAsDesired(t *testing.T) {
 	}
 	m.publish("gb28181/"+d.ID()+"/cmd/diagnose", map[string]any{"clientToken": "d"})
 	told := m.wait(mark, "diagnosis", token("gb28181/"+d.ID()+"/cmd/diagnose/accepted", "d")).json(t)
-	for _, key := range []string{"registration", "path", "keepalive", "encoding", "breaker", "subscriptions", "exchanges", "findings", "last_seen_at"} {
+	for _, key := range []string{"registration", "path", "lifecycle", "health", "keepalive", "encoding", "breaker", "subscriptions", "exchanges", "findings", "last_seen_at"} {
 		if at(told, "result."+key) == nil {
 			t.Errorf("the diagnosis has no %s: %v", key, told)
 		}
+	}
+	if got := at(told, "result.lifecycle"); got != "subscribed" || metric(t, p, `gb2mqtt_devices_by_lifecycle{state="subscribed"}`) != "1" {
+		t.Errorf("its lifecycle is %v", got)
 	}
 }
 

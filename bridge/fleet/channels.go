@@ -145,6 +145,7 @@ func (f *Fleet) vanish(changes []ChannelChange, sh *shard, device gb28181.ID, li
 	if s == nil {
 		return changes
 	}
+	f.driveLocked(s, lifeCatalog)
 	for id, ch := range s.channels {
 		if !there[id] && ch.vanishedAt.IsZero() {
 			changes = s.changeLocked(changes, id, func() { s.vanishLocked(ch, now) })

@@ -68,6 +68,7 @@ type Fleet struct {
 	stalled atomic.Int64 // when the last stall of our own began
 	resumed atomic.Int64 // and when it ended
 	counts  [Offline + 1]atomic.Int64
+	lives   [lifecycles]atomic.Int64
 	shards  [shardCount]shard
 	conns   conns
 	lanes   [laneCount]lane
@@ -215,6 +216,7 @@ type Device struct {
 	Registration Registration // the last one
 	Registered   bool         // it is live
 	Presence     Presence
+	Lifecycle    Lifecycle
 	Reason       string
 	Since        time.Time // of Presence
 	LastSeen     time.Time
@@ -240,7 +242,7 @@ func (f *Fleet) Device(id gb28181.ID) (Device, bool) {
 
 func (f *Fleet) snapshotLocked(s *session) Device {
 	return Device{
-		ID: s.id, Registration: s.binding, Registered: s.registered, Presence: s.presence, Reason: s.reason,
+		ID: s.id, Registration: s.binding, Registered: s.registered, Presence: s.presence, Lifecycle: s.life, Reason: s.reason,
 		Since: s.since, LastSeen: f.epoch.Add(time.Duration(s.lastSeen.Load())), Heartbeat: s.heartbeat,
 		Encoding: s.encoding, Channels: s.there, Path: s.path, HasPath: s.hasPath,
 		Other: s.other,

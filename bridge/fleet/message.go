@@ -81,7 +81,7 @@ func (f *Fleet) alive(id gb28181.ID, p sip.Path, now time.Duration, keepalive bo
 	sh := f.shardOf(id)
 	sh.mu.RLock()
 	s := sh.sessions.get(id)
-	if s != nil && s.presence == Online && s.hasPath && (s.path == p || s.chosen && s.other == p) && (s.registered && now < s.expires || s.adopted) {
+	if s != nil && s.presence == Online && s.life >= Registered && s.hasPath && (s.path == p || s.chosen && s.other == p) && (s.registered && now < s.expires || s.adopted) {
 		s.lastSeen.Store(int64(now))
 		sh.mu.RUnlock()
 		return ""
@@ -101,6 +101,9 @@ func (f *Fleet) aliveAnew(sh *shard, id gb28181.ID, p sip.Path, now time.Duratio
 	case live:
 		return refusedAddress
 	case !adopt:
+		if s != nil {
+			f.driveLocked(s, lifeHeard) // which is refused
+		}
 		return refusedUnregistered
 	case s == nil:
 		if f.full() {
@@ -112,7 +115,11 @@ func (f *Fleet) aliveAnew(sh *shard, id gb28181.ID, p sip.Path, now time.Duratio
 		s.adopted = true
 	}
 	f.adoptLocked(s, p)
-	s.lastSeen.Store(int64(now))
+	if s.lastSeen.Store(int64(now)); live {
+		f.driveHeardLocked(s)
+	} else {
+		f.driveLocked(s, lifeRegistered)
+	}
 	f.changeLocked(sh, s, Online, ReasonKeepalive)
 	return ""
 }

@@ -33,6 +33,7 @@ type metrics struct {
 	transitions *prometheus.CounterVec
 	refusals    *prometheus.CounterVec
 	dropped     *prometheus.CounterVec
+	lifeRefused *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, f *Fleet) (*metrics, error) {
@@ -44,7 +45,16 @@ func newMetrics(reg prometheus.Registerer, f *Fleet) (*metrics, error) {
 		refusals:    vec("refusals_total", "Requests refused, by reason.", "reason"),
 		dropped:     vec("dropped_total", "Messages put off with 503 because a queue was full, by whose.", "queue"),
 	}
-	all := []prometheus.Collector{m.transitions, m.refusals, m.dropped}
+	m.lifeRefused = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gb2mqtt_lifecycle_refused_total", Help: "Events that a device's lifecycle has no move for, by the state it was in.",
+	}, []string{"state", "event"})
+	all := []prometheus.Collector{m.transitions, m.refusals, m.dropped, m.lifeRefused}
+	for l := range Lifecycle(lifecycles) {
+		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "gb2mqtt_devices_by_lifecycle", Help: "Devices known, by how far the conversation with them has come.",
+			ConstLabels: prometheus.Labels{"state": l.String()},
+		}, func() float64 { return float64(f.lives[l].Load()) }))
+	}
 	for p := Unknown; p <= Offline; p++ {
 		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "gb2mqtt_fleet_devices", Help: "Devices known, by presence.",

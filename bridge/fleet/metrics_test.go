@@ -36,6 +36,8 @@ func TestMetricsCountPresenceAndRefusals(t *testing.T) {
 	want := map[string]float64{
 		"gb2mqtt_fleet_devices online": 1, "gb2mqtt_fleet_devices offline": 0, "gb2mqtt_fleet_devices unknown": 0,
 		"gb2mqtt_fleet_transitions_total registered": 1, "gb2mqtt_fleet_refusals_total address": 1, "gb2mqtt_fleet_lane_depth": 1,
+		"gb2mqtt_devices_by_lifecycle disconnected": 0, "gb2mqtt_devices_by_lifecycle connecting": 0,
+		"gb2mqtt_devices_by_lifecycle registered": 1, "gb2mqtt_devices_by_lifecycle subscribed": 0,
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %v\nwant %v", got, want)

@@ -37,6 +37,9 @@ func (f *Fleet) changeLocked(sh *shard, s *session, to Presence, reason string) 
 	}
 	now := time.Now()
 	s.presence, s.reason, s.since = to, reason, now
+	if to != Online {
+		f.driveAwayLocked(s, to, reason)
+	}
 	f.counts[from].Add(-1)
 	f.counts[to].Add(1)
 	f.metrics.transitions.WithLabelValues(reason).Inc()
@@ -121,7 +124,7 @@ func (f *Fleet) Heard(id gb28181.ID) {
 	sh := f.shardOf(id)
 	sh.mu.RLock()
 	s := sh.sessions.get(id)
-	if s != nil && s.presence == Online && s.registered && now < s.expires {
+	if s != nil && s.presence == Online && s.life >= Registered && s.registered && now < s.expires {
 		s.lastSeen.Store(int64(now))
 		sh.mu.RUnlock()
 		return
@@ -131,6 +134,7 @@ func (f *Fleet) Heard(id gb28181.ID) {
 	defer sh.unlockAndTell()
 	if s = sh.sessions.get(id); s != nil && f.liveLocked(s, now) {
 		s.lastSeen.Store(int64(now))
+		f.driveHeardLocked(s)
 		f.changeLocked(sh, s, Online, ReasonKeepalive)
 	}
 }

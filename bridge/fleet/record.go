@@ -129,7 +129,11 @@ func (f *Fleet) restoreLocked(sh *shard, r Record, now time.Time) {
 	if s.presence == Unknown {
 		s.lastSeen.Store(int64(f.since(now))) // our absence is not the device's
 	}
+	if (s.registered || s.adopted) && s.presence != Offline {
+		s.life = Connecting
+	}
 	f.counts[s.presence].Add(1)
+	f.lives[s.life].Add(1)
 	f.scheduleLocked(sh, s)
 }
 

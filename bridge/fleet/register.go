@@ -163,7 +163,10 @@ func (f *Fleet) registerLocked(sh *shard, s *session, r *sip.Request, version st
 	now := f.since(wall)
 	call := maphash.Bytes(callSeed, r.CallID)
 	fresh := f.freshLocked(s, r, wall)
-	if fresh {
+	if !fresh {
+		f.driveHeardLocked(s)
+	} else {
+		f.driveLocked(s, lifeRegistered)
 		if from := s.binding.Path; f.liveLocked(s, now) && sh.rivalLocked(s, from, r.Path, now) {
 			id, to := s.id, r.Path
 			sh.facts = append(sh.facts, func() { f.sink.Rivals(id, from, to) })

@@ -29,6 +29,7 @@ type shard struct {
 type session struct {
 	id         gb28181.ID
 	presence   Presence
+	life       Lifecycle
 	registered bool
 	adopted    bool         // online by keepalive alone, without a registration
 	hasPath    bool         // path can be used: false after a restart or a close, until heard again
@@ -62,6 +63,7 @@ func (f *Fleet) addLocked(sh *shard, id gb28181.ID) *session {
 	s.told = f.cfg.heartbeat()
 	s.heartbeat = f.heartbeatOf(s)
 	f.counts[Unknown].Add(1)
+	f.lives[Disconnected].Add(1)
 	return s
 }
 

@@ -50,7 +50,10 @@ type Options struct {
 	Report    func(device gb28181.ID, upheld Wanted, states map[Kind]State) // tells a change
 	Poll      func(ctx context.Context, device gb28181.ID) error            // asks for the catalogue of a device that refuses to tell changes
 	Polled    func(device gb28181.ID) bool                                  // its catalogue is asked for, instead of a subscription
-	Log       *slog.Logger
+	// Live tells, whenever something was done about a device, whether a subscription of it is
+	// live; nil: nobody wants to know.
+	Live func(device gb28181.ID, live bool)
+	Log  *slog.Logger
 }
 
 // The bounds of the work.
@@ -218,10 +221,10 @@ func (m *Manager) Ended(device gb28181.ID, callID, reason string) {
 		e.round++
 		if reason == "rejected" || reason == "noresource" {
 			s.refuse(Kind(k))
-			continue
+		} else {
+			s.retry() // at once would let one device have the whole budget
 		}
-		s.retry() // at once would let one device have the whole budget
-		m.wakeLocked(e)
+		m.wakeLocked(e) // to be told, and put where it is due
 	}
 }
 
@@ -358,7 +361,8 @@ func (m *Manager) finish(e *entry) {
 		now.states[k] = s
 	}
 	// What a return or an end made void is looked at again at once: nothing is told before.
-	news := now != e.told && !again && m.devices[e.device] == e // not of one that is gone
+	settled := !again && m.devices[e.device] == e // not of one that is gone
+	news := now != e.told && settled
 	if news {
 		e.told = now
 	}
@@ -370,6 +374,9 @@ func (m *Manager) finish(e *entry) {
 	m.signal()
 	if news {
 		m.o.Report(e.device, upheld, states)
+	}
+	if settled && m.o.Live != nil {
+		m.o.Live(e.device, upheld != Wanted{})
 	}
 }
 

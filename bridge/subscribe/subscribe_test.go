@@ -35,6 +35,7 @@ type device struct {
 	expires  int
 	asked    []string // CmdType, Expires, Event without its id, "in" its dialog
 	reports  []string
+	live     []bool // told after each work
 	polled   int
 	isPolled bool // its catalogue is to be asked for, instead of a subscription
 }
@@ -77,6 +78,14 @@ func (d *device) take() []string {
 	return asked
 }
 
+// polls counts how often its catalogue was asked for.
+func (d *device) polls() int {
+	synctest.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.polled
+}
+
 // run has a Manager work for d, in virtual time.
 func run(t *testing.T, d *device, wanted *Wanted, story func(m *Manager)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -87,6 +96,11 @@ func run(t *testing.T, d *device, wanted *Wanted, story func(m *Manager)) {
 				d.mu.Lock()
 				defer d.mu.Unlock()
 				d.reports = append(d.reports, fmt.Sprintf("catalog %s %v, alarm %s %v", states[Catalog], upheld[Catalog], states[Alarm], upheld[Alarm]))
+			},
+			Live: func(_ gb28181.ID, live bool) {
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				d.live = append(d.live, live)
 			},
 			Poll: func(context.Context, gb28181.ID) error {
 				d.mu.Lock()
@@ -165,11 +179,11 @@ func TestAPolledCatalogIsNotSubscribedTo(t *testing.T) {
 		wanted[Catalog] = 30 * time.Minute
 		m.Wish(cam)
 		expect(t, "another interval", d.take())
-		before := d.polled
+		before := d.polls()
 		time.Sleep(time.Hour)
 		d.take()
-		if before != 2 || d.polled != before+2 {
-			t.Errorf("polled %d times in two hours, then %d in one; want 2 and 2", before, d.polled-before)
+		if n := d.polls(); before != 2 || n != before+2 {
+			t.Errorf("polled %d times in two hours, then %d in one; want 2 and 2", before, n-before)
 		}
 	})
 	d, wanted = &device{}, &Wanted{Catalog: time.Hour}
@@ -194,8 +208,8 @@ func TestARefusalStaysUntilTheDeviceRegistersAnewAndItsCatalogIsPolled(t *testin
 		d.take()
 		time.Sleep(2 * time.Hour)
 		expect(t, "after a refusal", d.take())
-		if d.polled != 2 {
-			t.Errorf("the catalog was polled %d times in two hours, want 2", d.polled)
+		if n := d.polls(); n != 2 {
+			t.Errorf("the catalog was polled %d times in two hours, want 2", n)
 		}
 		m.Fresh(cam)
 		expect(t, "registered anew", d.take(), "Alarm 3600 presence", "Catalog 3600 Catalog")
@@ -248,6 +262,54 @@ func TestASubscriptionThatItsDeviceEndsIsMadeAnewAfterAWhile(t *testing.T) {
 		m.Ended(cam, "call-Alarm", "rejected")
 		time.Sleep(time.Minute)
 		expect(t, "rejected", d.take())
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if want := "catalog off 0s, alarm refused 0s"; d.reports[len(d.reports)-1] != want {
+			t.Errorf("reported %q, want %q last", d.reports, want)
+		}
+	})
+}
+
+func TestACatalogWhoseSubscriptionItsDeviceRejectsLaterIsPolled(t *testing.T) {
+	d, wanted := &device{expires: 86400}, &Wanted{Catalog: time.Hour}
+	run(t, d, wanted, func(m *Manager) {
+		m.Fresh(cam)
+		d.take()
+		m.Ended(cam, "call-Catalog", "noresource")
+		time.Sleep(2 * time.Hour)
+		expect(t, "rejected", d.take())
+		if n := d.polls(); n != 2 {
+			t.Errorf("polled %d times in two hours, want 2", n)
+		}
+	})
+}
+
+func TestWhetherAnythingIsLiveIsToldAfterEachReturn(t *testing.T) {
+	d, wanted := &device{expires: 3600}, &Wanted{Alarm: time.Hour}
+	run(t, d, wanted, func(m *Manager) {
+		want := func(when string, want ...bool) {
+			t.Helper()
+			d.take()
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			if !slices.Equal(d.live, want) {
+				t.Errorf("%s: told %v, want %v", when, d.live, want)
+			}
+			d.live = nil
+		}
+		m.Fresh(cam)
+		want("fresh", true)
+		m.Left(cam)
+		want("away")
+		m.Online(cam)
+		want("there again, its subscription still live", true)
+		m.Ended(cam, "call-Alarm", "timeout")
+		want("ended", false)
+		time.Sleep(time.Minute)
+		want("made anew", true)
+		wanted[Alarm] = 0
+		m.Wish(cam)
+		want("no longer wanted", false)
 	})
 }
 
