@@ -29,12 +29,16 @@ var mayImport = map[string][]string{
 	"configs": {"bridge/quirk", "bridge/sip", "bridge/fleet", "bridge/command", "bridge/guard", "broker", "shadowsync", "shadowsync/store"},
 	"cmd/gb2mqtt": {"bridge", "bridge/sip", "bridge/fleet", "bridge/command", "bridge/guard", "mapping", "mapping/gb28181",
 		"broker", "shadowsync", "shadowsync/store", "configs", "test/camera"},
-	"cmd/gbsim":      {"test/camera", "mapping", "mapping/gb28181"},
-	"test/authority": {},
-	"test/camera":    {"mapping", "mapping/gb28181", "test/latency"},
-	"test/faults":    {},
-	"test/latency":   {},
-	"test":           {"test/camera", "mapping/gb28181"},
+	"test/authority":     {},
+	"cmd/gbsim":          {"test/camera", "mapping", "mapping/gb28181"},
+	"test/camera":        {"mapping", "mapping/gb28181", "test/latency"},
+	"test/faults":        {},
+	"test/latency":       {},
+	"test/load/scenario": {},
+	"test/load/measure":  {"test/latency", "test/load/scenario"},
+	"test/load/report":   {"test/load/measure", "test/load/scenario"},
+	"test/load":          {"test/camera", "test/faults", "test/load/scenario", "test/load/measure", "test/load/report"},
+	"test":               {"test/camera", "mapping/gb28181"},
 }
 
 // mayNotTouch keeps what is pure away from the network and from storage.
