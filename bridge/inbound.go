@@ -47,6 +47,7 @@ func (b *Bridge) Message(in *fleet.Inbound) {
 		switch body := m.Body.(type) {
 		case *gb28181.Keepalive:
 		case *gb28181.Catalog:
+			b.subscriptions.HeardCatalog(in.Device)
 			b.applyCatalog(in.Device, body.Items, false)
 		default:
 			switch m.CmdType {

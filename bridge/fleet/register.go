@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"hash/maphash"
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -19,12 +20,13 @@ const (
 )
 
 const (
-	gbVersion  = "3.0"           // ours [GB28181-2022 Annex I]
-	retryLimit = time.Minute     // of a device that is one too many [GB28181-2022 7.1 c]
-	forgiven   = time.Minute     // how long a first wrong password is remembered
-	maxWrong   = 256             // wrong passwords remembered in a shard
-	maxText    = 128             // bytes kept of what a device calls itself
-	maxVersion = len("00.00.00") // bytes kept of X-GB-Ver
+	gbVersion        = "3.0"           // ours [GB28181-2022 Annex I]
+	retryLimit       = time.Minute     // of a device that is one too many [GB28181-2022 7.1 c]
+	forgiven         = time.Minute     // how long a first wrong password is remembered
+	maxWrong         = 256             // wrong passwords remembered in a shard
+	maxAuthorization = 512             // bytes of one that is logged
+	maxText          = 128             // bytes kept of what a device calls itself
+	maxVersion       = len("00.00.00") // bytes kept of X-GB-Ver
 )
 
 var callSeed = maphash.MakeSeed()
@@ -104,6 +106,8 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 		}
 		// The password may have just been changed; devices stop trying for long after a 403.
 		if sh.firstWrongLocked(attempt{id, ip}, f.since(wall)) {
+			from, authorization := r.Path.Remote, masked(r.Authorization)
+			sh.facts = append(sh.facts, func() { f.tellWrong(id, from, authorization, own) })
 			return challenge(false, true) // it may be qop that it can't do
 		}
 		return sip.Answer{Code: 403}
@@ -146,6 +150,24 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 	granted := f.registerLocked(sh, s, r, version, wall)
 	sh.facts = append(sh.facts, leave) // what is to be done about it is done
 	return sip.Answer{Code: 200, Expires: granted, NoDate: q.Clock.NoDate}
+}
+
+// tellWrong says what a wrong password was measured by: one of the device's own that was left over
+// is easily forgotten, and the rest tells what its stack makes of a digest.
+func (f *Fleet) tellWrong(id gb28181.ID, from netip.AddrPort, authorization string, own bool) {
+	key := "sip.auth.password"
+	if own {
+		key = "sip.auth.devices"
+	}
+	f.log.Info("wrong password", "device", id, "remote", from, "expected", key, "authorization", authorization)
+}
+
+// response is the part of an Authorization that a password could be guessed by.
+var response = regexp.MustCompile(`(?i)(\bresponse\s*=\s*)("[^"]*"?|[^,]*)`)
+
+// masked is an Authorization as it may be logged.
+func masked(authorization []byte) string {
+	return response.ReplaceAllString(clip(authorization, maxAuthorization), "${1}****")
 }
 
 // admitLocked asks for a place for the work that a REGISTER of s, nil for a device never seen,

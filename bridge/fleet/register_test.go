@@ -1,10 +1,13 @@
 package fleet
 
 import (
+	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
@@ -106,6 +109,40 @@ func TestWrongPasswordIsChallengedOnceThenRefusedThenBanned(t *testing.T) {
 		t.Errorf("after the ban: %+v", a)
 	}
 	n.want(t, "registered 3600 true; unknown>online registered")
+}
+
+// wvp #1358 and #2059: a password of the device's own that was left over, one recorder of four that
+// fails: the log must tell what was expected and what came, without what the password could be
+// guessed by.
+func TestAWrongPasswordIsLoggedWithWhatItWasMeasuredBy(t *testing.T) {
+	for key, devices := range map[string]map[string]string{"sip.auth.devices": {cam.String(): "own"}, "sip.auth.password": nil} {
+		var log strings.Builder
+		c := testConfig(time.Minute)
+		c.Auth.Devices = devices
+		n := &notes{}
+		f, err := New(c, Options{Sink: n, Log: slog.New(slog.NewTextHandler(&log, nil)), Registerer: prometheus.NewRegistry()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.f = f
+		for range 3 {
+			register(f, cam, home, "wrong", nil)
+		}
+		said := log.String()
+		for _, want := range []string{"expected=" + key, cam.String(), "192.168.1.64:5060", "response=****", "uri=", "algorithm=MD5"} {
+			if !strings.Contains(said, want) {
+				t.Errorf("%s is not in the log: %s", want, said)
+			}
+		}
+		if strings.Count(said, "\n") != 1 {
+			t.Errorf("once in a while is enough: %s", said)
+		}
+	}
+	for _, header := range []string{`Digest response="abc", uri="x"`, `Digest RESPONSE = abc,uri="x"`, `Digest response="abc`} {
+		if got := masked([]byte(header)); strings.Contains(got, "abc") || strings.Contains(header, "uri") && !strings.Contains(got, "uri") {
+			t.Errorf("%s is logged as %s", header, got)
+		}
+	}
 }
 
 func TestDeviceThatFailsWithQopIsChallengedWithoutAndThatIsRemembered(t *testing.T) {

@@ -10,6 +10,10 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
 
+// quietCatalog is how long a subscription to the catalogue may bring nothing until the catalogue is
+// asked for: some recorders grant one and never notify (Hikvision, wvp #553).
+const quietCatalog = time.Hour
+
 // leastGranted keeps a device that grants seconds from having the whole budget of requests.
 const leastGranted = 20 * time.Second
 
@@ -60,6 +64,9 @@ func (m *Manager) renew(ctx context.Context, device gb28181.ID, k Kind, s *subsc
 			granted = max(granted, leastGranted)
 			s.state, s.live, s.delay, s.dialog = Active, granted, 0, resp.Dialog
 			s.next = time.Now().Add(jittered(granted))
+			if k == Catalog && m.longQuiet(device) {
+				m.askCatalog(ctx, device)
+			}
 			return
 		case resp.Code == 481 && s.dialog.CallID != "": // it has forgotten the dialog
 			s.dialog, s.live = sip.Dialog{}, 0
@@ -93,11 +100,15 @@ func (m *Manager) poll(ctx context.Context, device gb28181.ID, k Kind, s *subscr
 	if k != Catalog {
 		return true
 	}
+	m.askCatalog(ctx, device)
+	s.next = time.Now().Add(jittered(s.wanted))
+	return true
+}
+
+func (m *Manager) askCatalog(ctx context.Context, device gb28181.ID) {
 	if err := m.o.Poll(ctx, device); err != nil {
 		m.o.Log.Debug("catalog not polled", "device", device, "err", err)
 	}
-	s.next = time.Now().Add(jittered(s.wanted))
-	return true
 }
 
 // subscribe sends one SUBSCRIBE.

@@ -85,6 +85,7 @@ type entry struct {
 	away   bool          // not online: nothing is asked
 	told   told          // what was reported last
 	settle chan struct{} // closed when a worker is done with it; nil: nobody waits
+	heard  int64         // when its catalogue was last told or asked for; Unix s
 }
 
 type told struct {
@@ -124,6 +125,7 @@ func (m *Manager) Fresh(device gb28181.ID) {
 	e.away = false
 	e.round++
 	e.subs = [kinds]subscription{}
+	e.heard = time.Now().Unix() // a device that is there anew is asked
 	m.wakeLocked(e)
 }
 
@@ -183,6 +185,29 @@ func (m *Manager) Wish(device gb28181.ID) {
 	if !e.wants(wanted) {
 		m.wakeLocked(e)
 	}
+}
+
+// HeardCatalog tells that a device has told of its catalogue.
+func (m *Manager) HeardCatalog(device gb28181.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.devices[device]; e != nil {
+		e.heard = time.Now().Unix()
+	}
+}
+
+// longQuiet tells whether nothing has been heard of a device's catalogue for an hour, and begins
+// the next one.
+func (m *Manager) longQuiet(device gb28181.ID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now().Unix()
+	e := m.devices[device]
+	if e == nil || now-e.heard < int64(quietCatalog/time.Second) {
+		return false
+	}
+	e.heard = now
+	return true
 }
 
 // Reconsider has a device looked at: whether it is polled may have changed.

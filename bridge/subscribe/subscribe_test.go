@@ -201,6 +201,29 @@ func TestAPolledCatalogIsNotSubscribedTo(t *testing.T) {
 	})
 }
 
+// Hikvision recorders grant a subscription to their catalogue and never notify (wvp #553).
+func TestACatalogOfWhichNothingIsHeardForAnHourIsAskedFor(t *testing.T) {
+	d, wanted := &device{expires: 600}, &Wanted{Catalog: time.Hour, Alarm: time.Hour}
+	run(t, d, wanted, func(m *Manager) {
+		m.Fresh(cam)
+		for hour := range 4 {
+			for range 6 {
+				time.Sleep(10 * time.Minute)
+				if hour >= 2 {
+					m.HeardCatalog(cam)
+				}
+			}
+			d.take()
+			if polled := []int{0, 1, 1, 1}; d.polled < polled[hour] || d.polled > polled[hour]+1 {
+				t.Errorf("after %d hours it was asked for %d times", hour+1, d.polled)
+			}
+		}
+	})
+	if d.polled != 1 && d.polled != 2 {
+		t.Errorf("asked for %d times: two hours were quiet, two were not", d.polled)
+	}
+}
+
 func TestARefusalStaysUntilTheDeviceRegistersAnewAndItsCatalogIsPolled(t *testing.T) {
 	d, wanted := &device{codes: map[string][]int{"Catalog": {405}, "Alarm": {403}}}, &Wanted{Catalog: time.Hour, Alarm: time.Hour}
 	run(t, d, wanted, func(m *Manager) {
