@@ -68,6 +68,7 @@ type Bridge struct {
 	upstreams     upstreams
 	subscriptions *subscribe.Manager
 	overrides     *overrides
+	names         *names
 	locals        *locals
 	info          *info
 	http          *httpServer // nil where http.listen is empty
@@ -180,6 +181,7 @@ func (b *Bridge) build() (err error) {
 	if err != nil {
 		return err
 	}
+	b.names = newNames(b.cfg.Shadow.Prefix, b.shadows.Names, b.broker.Publish)
 	b.shadows.Observe(b)
 	b.buildUpstreams()
 	b.reconciler = shadowsync.NewReconciler(b.shadows, actuator{b}, reconcileParallel)
@@ -237,6 +239,7 @@ func (b *Bridge) serve(ctx context.Context, ready func()) error {
 		start("capacity", b.capacity.Run),
 		start("leaks", b.leaks.Run),
 		start("info", b.info.Run),
+		start("lists of shadows", b.names.Run),
 		start("janitor", b.janitor),
 		start("shadows after a restart", b.settleShadows),
 	}

@@ -118,13 +118,13 @@ func channelPatch(ch fleet.Channel) map[string]any {
 }
 
 // birth is called after each (re)connection of a link: its server may have lost or never had
-// what is retained. It publishes presence and state of each device and channel, what the
-// bridge is, and last that it is online.
+// what is retained. It publishes presence and state of each device and channel, the
+// lists of named shadows, what the bridge is, and last that it is online.
 func (b *Bridge) birth(_ string, publish func(broker.Message)) {
 	r := retained{b}
-	for place, more := uint64(0), true; more; more = place != 0 {
+	for place, more := "", true; more; more = place != "" {
 		var topics []string
-		topics, place = r.Topics(b.topics.prefix+"/#", place)
+		topics, place = r.list(place)
 		for _, topic := range topics {
 			if payload := r.Retained(topic); payload != nil {
 				publish(broker.Message{Topic: topic, Payload: payload, QoS: 1, Retain: true})

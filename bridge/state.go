@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"time"
+
 	"github.com/gb2mqtt/gb2mqtt/broker"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 	"github.com/gb2mqtt/gb2mqtt/shadowsync"
@@ -24,9 +26,13 @@ func (b *Bridge) Updated(k shadowsync.Key, doc shadowsync.Document, reported, de
 	}
 }
 
+// Created has the list of the thing's named shadows published.
+func (b *Bridge) Created(k shadowsync.Key) { b.names.touch(k, time.Now()) }
+
 // Deleted makes a deleted shadow of something that is there anew: it is the bridge's
 // account of it, and readers rely on it.
 func (b *Bridge) Deleted(k shadowsync.Key) {
+	b.names.touch(k, time.Now())
 	device, channel, ours := b.shadowOf(k)
 	if !ours {
 		return

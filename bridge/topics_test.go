@@ -85,14 +85,26 @@ func TestRetainedTopicsOfDevicesAndChannelsAreKnown(t *testing.T) {
 }
 
 func TestFilterNamesItsDevices(t *testing.T) {
-	tp := topics{prefix: "site/gb28181"}
 	for filter, want := range map[string]string{
 		"#": "#", "site/#": "#", "site/gb28181/#": "#", "+/+/+/state": "+", "site/gb28181/+/+/presence": "+",
 		"site/gb28181/" + testDevice + "/#": testDevice, "site/gb28181/bridge/state": "bridge",
 		"site/gb28181": "", "site": "", "other/#": "", "$aws/things/+/shadow/get": "", "+/other/#": "",
 	} {
-		if level, ours := tp.deviceLevel(filter); level != want || ours != (want != "") {
-			t.Errorf("deviceLevel(%s) = %q, %v, want %q", filter, level, ours, want)
+		if level, ours := levelBelow("site/gb28181", filter, ""); level != want || ours != (want != "") {
+			t.Errorf("levelBelow(%s) = %q, %v, want %q", filter, level, ours, want)
+		}
+	}
+}
+
+func TestFilterNamesTheThingsWhoseListsItTells(t *testing.T) {
+	for filter, want := range map[string]string{
+		"$aws/#": "#", "$aws/things/#": "#", "$aws/things/+/shadow/names": "+", "$aws/things/t1/shadow/#": "t1",
+		"$aws/things/t1/shadow/names/+": "t1", "$aws/things/t1/+/+": "t1", "$aws/things/t1/#": "t1",
+		"#": "", "+/things/#": "", "$aws/things/+/shadow/get/+": "", "$aws/things/+/shadow/name/+/update/documents": "",
+		"$aws/things/t1/shadow": "", "$aws/things/t1": "", "$aws/things": "", "$SYS/#": "",
+	} {
+		if level, ours := levelBelow("$aws/things", filter, "shadow/names"); ours != (want != "") || ours && level != want {
+			t.Errorf("levelBelow(%s) = %q, %v, want %q", filter, level, ours, want)
 		}
 	}
 }

@@ -13,9 +13,9 @@ type Source interface {
 	// Holds tells whether what is retained under topic is the source's.
 	Holds(topic string) bool
 	// Topics lists some of the source's topics, at least those that match filter, from a place
-	// on: 0 is the beginning. next is where to go on, or 0 at the end. A topic that comes to
-	// be later need not be listed. It does no I/O.
-	Topics(filter string, place uint64) (topics []string, next uint64)
+	// on: "" is the beginning. next is where to go on, or "" at the end. A topic that comes to
+	// be later need not be listed. It may read a disk.
+	Topics(filter, place string) (topics []string, next string)
 	// Retained is what is retained under topic now, nil for nothing. It is never older than
 	// what was published there, and may read a disk.
 	Retained(topic string) []byte
@@ -32,7 +32,7 @@ const (
 type stream struct {
 	sub    packets.Subscription
 	topics []string // that are next
-	place  uint64   // where there are more
+	place  string   // where there are more
 	last   bool     // there are none
 }
 
@@ -89,7 +89,7 @@ func (ss *session) pull(conn *queuedConn) (more bool) {
 	if len(st.topics) == 0 && !st.last {
 		topics, next := source.Topics(st.sub.Filter, st.place)
 		st.topics = slices.DeleteFunc(topics, func(t string) bool { return !covers(st.sub.Filter, t) })
-		st.place, st.last = next, next == 0
+		st.place, st.last = next, next == ""
 	}
 	part := st.topics[:min(len(st.topics), streamTopics)]
 	ss.mu.Lock()

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,14 +18,15 @@ type shelf struct {
 
 func (s *shelf) Holds(topic string) bool { return strings.HasPrefix(topic, "P/own/") }
 
-func (s *shelf) Topics(filter string, place uint64) (topics []string, next uint64) {
-	for at := int(place); at < s.n; at++ {
+func (s *shelf) Topics(filter, place string) (topics []string, next string) {
+	from, _ := strconv.Atoi(place)
+	for at := from; at < s.n; at++ {
 		if len(topics) == 100 {
-			return topics, uint64(at)
+			return topics, strconv.Itoa(at)
 		}
 		topics = append(topics, fmt.Sprintf("P/own/%d/word", at))
 	}
-	return topics, 0
+	return topics, ""
 }
 
 func (s *shelf) Retained(topic string) []byte {

@@ -40,6 +40,9 @@ func (s *Service) emitUpdate(j *job) {
 	s.publish(j, opDocuments, encodeDocuments)
 	s.answer(j, encodeAccepted)
 	for _, o := range s.observers {
+		if j.before.doc == nil {
+			o.Created(j.key)
+		}
 		o.Updated(j.key, *d, j.reportedChanged, delta)
 	}
 }

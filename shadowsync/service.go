@@ -44,6 +44,8 @@ type Observer interface {
 	// Updated tells of a new version: whether a value of reported differs from the version
 	// before, and whether desired and reported differ now.
 	Updated(k Key, doc Document, reported, delta bool)
+	// Created tells, before Updated, of a shadow that was not there.
+	Created(k Key)
 	// Deleted tells that a shadow is no more.
 	Deleted(k Key)
 }
@@ -54,6 +56,7 @@ type keeper interface {
 	Scan(prefix []byte, fn func(key, value []byte) bool) error
 	ScanFrom(prefix, from []byte, fn func(key, value []byte) bool) error
 	ScanKeys(prefix []byte, fn func(key []byte) bool) error
+	ScanKeysFrom(prefix, from []byte, fn func(key []byte) bool) error
 	CommitAsync(b *store.Batch, done func(error))
 }
 
@@ -212,23 +215,6 @@ func (s *Service) read(k Key, get func(Key) (*shadow, error)) (Document, error) 
 		return Document{}, ErrNotFound
 	}
 	return *d, nil
-}
-
-// Names returns the named shadows of thing in order, the classic one not among them; none
-// when the store can't be read, which Get tells.
-func (s *Service) Names(thing string) []string {
-	var names []string
-	prefix := store.Prefix(store.KindDocument, thing)
-	err := s.st.ScanKeys(prefix, func(key []byte) bool {
-		if name := string(key[len(prefix):]); name != "" {
-			names = append(names, name)
-		}
-		return true
-	})
-	if err != nil {
-		s.log.Error("shadows not listed", "thing", thing, "err", err)
-	}
-	return names
 }
 
 // Each calls fn for every stored document until fn returns false. A document that can't be

@@ -33,6 +33,7 @@ type recorder struct {
 	mu       sync.Mutex
 	messages []message
 	changes  []change
+	created  []Key
 	came     chan struct{}
 }
 
@@ -65,6 +66,12 @@ func (r *recorder) Updated(k Key, doc Document, reported, delta bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.changes = append(r.changes, change{k, doc, reported, delta, false})
+}
+
+func (r *recorder) Created(k Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.created = append(r.created, k)
 }
 
 func (r *recorder) Deleted(k Key) {

@@ -1,6 +1,9 @@
 package shadowsync
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Key names one shadow.
 type Key struct {
@@ -18,6 +21,9 @@ const (
 	OpDelete Op = "delete"
 	// OpHistory asks for what was reported; it is not AWS'.
 	OpHistory Op = "history"
+	// OpNames is where the named shadows of a thing are listed, retained: the first page
+	// there, the others a level below by their number. It is not AWS'.
+	OpNames Op = "names"
 
 	opDelta     Op = "update/delta"
 	opDocuments Op = "update/documents"
@@ -27,6 +33,16 @@ const (
 var answers = map[Op]bool{
 	"get/accepted": true, "get/rejected": true, "delete/accepted": true, "delete/rejected": true,
 	"history/accepted": true, "history/rejected": true, "update/accepted": true, "update/rejected": true, opDelta: true, opDocuments: true,
+}
+
+// page is the number of a topic of names: "names" is the first, "names/2" the next.
+func (o Op) page() (n int, ok bool) {
+	if o == OpNames {
+		return 1, true
+	}
+	rest, is := strings.CutPrefix(string(o), string(OpNames)+"/")
+	n, err := strconv.Atoi(rest)
+	return n, is && err == nil && n > 1 && strconv.Itoa(n) == rest
 }
 
 // Request tells whether clients may publish on it; on the others they may only subscribe.
@@ -57,7 +73,7 @@ func ParseTopic(prefix, topic string) (k Key, op Op, ok bool) {
 		}
 	}
 	op = Op(rest)
-	if !op.Request() && !answers[op] {
+	if _, names := op.page(); !op.Request() && !answers[op] && !(names && k.Name == "") {
 		return Key{}, "", false
 	}
 	return k, op, true

@@ -174,7 +174,12 @@ func (s *Store) ScanFrom(prefix, from []byte, fn func(key, value []byte) bool) e
 
 // ScanKeys is Scan without the values.
 func (s *Store) ScanKeys(prefix []byte, fn func(key []byte) bool) error {
-	return s.scan(prefix, prefix, false, func(key, _ []byte) bool { return fn(key) })
+	return s.ScanKeysFrom(prefix, prefix, fn)
+}
+
+// ScanKeysFrom is ScanKeys from the key from on.
+func (s *Store) ScanKeysFrom(prefix, from []byte, fn func(key []byte) bool) error {
+	return s.scan(prefix, from, false, func(key, _ []byte) bool { return fn(key) })
 }
 
 func (s *Store) scan(prefix, from []byte, values bool, fn func(key, value []byte) bool) error {

@@ -111,6 +111,9 @@ func (u *Upstream) Updated(k shadowsync.Key, _ shadowsync.Document, reported, _ 
 // Deleted follows the service here: a shadow that is made anew is compared then.
 func (u *Upstream) Deleted(shadowsync.Key) {}
 
+// Created implements shadowsync.Observer: Updated tells what is there.
+func (u *Upstream) Created(shadowsync.Key) {}
+
 // look has k compared, unless nobody is there to compare with: then all is, later.
 func (u *Upstream) look(k shadowsync.Key) {
 	u.mu.Lock()
