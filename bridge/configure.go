@@ -100,6 +100,33 @@ func (b *Bridge) learnConfig(device gb28181.ID, patch map[string]any) {
 	}
 }
 
+// keepaliveTold shows what a keepalive says is wrong, by what it calls it, and that it is over.
+func (b *Bridge) keepaliveTold(in *fleet.Inbound, k *gb28181.Keepalive) {
+	fields := mapping.Fields(in.Message)
+	fields["status"] = strings.ToUpper(k.Status)
+	if b.cfg.Fleet.TellKeepalives {
+		b.publishEvent(event{kind: "keepalive", device: in.Device.String(), at: in.At, fields: fields})
+	}
+	wrong := noTrouble()
+	if !k.Well() {
+		wrong["status"] = fields["status"]
+		if len(k.Faulty) > 0 {
+			ids := make([]any, min(len(k.Faulty), faultyShown))
+			for i := range ids {
+				ids[i] = k.Faulty[i]
+			}
+			wrong["device_ids"] = ids
+		}
+	}
+	b.shadows.Report(thing(in.Device), map[string]any{"keepalive": wrong}, nil)
+}
+
+// faultyShown bounds the list in a shadow, which has 8 KB for everything.
+const faultyShown = 100
+
+// noTrouble takes what a keepalive said is wrong out of the `keepalive` section of a shadow.
+func noTrouble() map[string]any { return map[string]any{"status": nil, "device_ids": nil} }
+
 // keepaliveOf is the `keepalive` section of a device's shadow.
 func keepaliveOf(d fleet.Device) map[string]any {
 	return map[string]any{"interval_s": seconds(d.Heartbeat.Interval), "misses": d.Heartbeat.Misses}

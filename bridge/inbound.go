@@ -46,6 +46,7 @@ func (b *Bridge) Message(in *fleet.Inbound) {
 	case "Notify":
 		switch body := m.Body.(type) {
 		case *gb28181.Keepalive:
+			b.keepaliveTold(in, body)
 		case *gb28181.Catalog:
 			b.subscriptions.HeardCatalog(in.Device)
 			b.applyCatalog(in.Device, body.Items, false)

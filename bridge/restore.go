@@ -108,7 +108,7 @@ func (b *Bridge) settleDevice(ctx context.Context, device gb28181.ID, pace *rate
 func (b *Bridge) presencePatch(d fleet.Device) map[string]any {
 	return map[string]any{
 		"presence": d.Presence.String(), "presence_reason": orNil(d.Reason),
-		"breaker": b.breakers.State(d.ID.String()).String(),
+		"breaker": b.breakers.State(d.ID.String()).String(), "keepalive": noTrouble(),
 	}
 }
 

@@ -63,6 +63,7 @@ func (b *Bridge) Presence(c fleet.Change) {
 	patch := map[string]any{"presence": c.Presence.String(), "presence_reason": c.Reason}
 	if c.Previous == fleet.Online {
 		patch["breaker"] = guard.Open.String() // as Trip below will have it: one update for both
+		patch["keepalive"] = noTrouble()       // what its keepalives said is wrong is no more known than the rest
 	}
 	b.shadows.ReportSealed(thing(c.Device), patch, func(shadowsync.Document, error) {
 		// Told also when the store could not take it: who reads presence goes on from memory.

@@ -44,7 +44,8 @@ func (c *Config) RoomSIP() sip.Config {
 func (c *Config) RoomFleet() fleet.Config {
 	return fleet.Config{
 		Auth: c.SIP.Auth.Auth, Keepalive: c.SIP.Keepalive, Redirect: c.SIP.Redirect, Domain: c.SIP.Domain,
-		AdoptOnKeepalive: c.Devices.AdoptKeepalive, MaxDevices: c.Limits.Devices, MaxChannels: c.Limits.CatalogItems,
+		AdoptOnKeepalive: c.Devices.AdoptKeepalive, TellKeepalives: c.Devices.KeepaliveEvents,
+		MaxDevices: c.Limits.Devices, MaxChannels: c.Limits.CatalogItems,
 	}
 }
 

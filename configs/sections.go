@@ -17,14 +17,15 @@ import (
 
 // Devices is the section `devices`: how the platform treats the devices that register.
 type Devices struct {
-	OnRegister     []string      `yaml:"on_register"`        // queries sent once a device is registered
-	Subscribe      Subscribe     `yaml:"subscribe"`          // subscriptions upheld with each device
-	Encoding       string        `yaml:"encoding"`           // of what is sent: auto, gb18030, utf-8
-	AdoptKeepalive bool          `yaml:"adopt_on_keepalive"` // a keepalive without a registration makes online
-	PTZMax         time.Duration `yaml:"ptz_max"`            // a movement that nobody stops ends after this
-	RecoveryRate   int           `yaml:"recovery_rate"`      // requests per second to returned devices, in all
-	Vanished       time.Duration `yaml:"vanished"`           // a channel gone from the catalog is forgotten after this
-	Quirks         quirk.Config  `yaml:"quirks"`             // by device ID or "manufacturer/model"
+	OnRegister      []string      `yaml:"on_register"`        // queries sent once a device is registered
+	Subscribe       Subscribe     `yaml:"subscribe"`          // subscriptions upheld with each device
+	Encoding        string        `yaml:"encoding"`           // of what is sent: auto, gb18030, utf-8
+	AdoptKeepalive  bool          `yaml:"adopt_on_keepalive"` // a keepalive without a registration makes online
+	KeepaliveEvents bool          `yaml:"keepalive_events"`   // each keepalive is an event
+	PTZMax          time.Duration `yaml:"ptz_max"`            // a movement that nobody stops ends after this
+	RecoveryRate    int           `yaml:"recovery_rate"`      // requests per second to returned devices, in all
+	Vanished        time.Duration `yaml:"vanished"`           // a channel gone from the catalog is forgotten after this
+	Quirks          quirk.Config  `yaml:"quirks"`             // by device ID or "manufacturer/model"
 }
 
 // Subscribe says how long each subscription lasts before it is refreshed; 0 is none.

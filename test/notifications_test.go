@@ -162,3 +162,30 @@ func TestAListThatBreaksOffIsPartial(t *testing.T) {
 		t.Errorf("got %v, want two of three records", result)
 	}
 }
+
+func TestWhatAKeepaliveSaysIsWrongIsShownUntilItIsOver(t *testing.T) {
+	overBoth(t, func(t *testing.T, p *program, server string) {
+		d := newCamera(t, server, 1, nil)
+		topic := "gb28181/" + d.ID() + "/"
+		m := connect(t, p.mqtt, topic+"#")
+		register(t, d)
+		keepalive(t, d)
+		if e := m.wait(0, "keepalive event", on(topic+"event/keepalive")).json(t); e["status"] != "OK" {
+			t.Errorf("the event is %v", e)
+		}
+		d.SetFaulty(channelID(1, 1))
+		mark := m.mark()
+		keepalive(t, d)
+		if e := m.wait(mark, "keepalive event", on(topic+"event/keepalive")).json(t); element(e, "device_ids.0") != channelID(1, 1) {
+			t.Errorf("the event is %v", e)
+		}
+		m.reported(d.ID(), "", "the faulty channel", func(r map[string]any) bool {
+			return at(r, "keepalive.status") == "OK" && element(r, "keepalive.device_ids.0") == channelID(1, 1) && at(r, "keepalive.misses") == 3.0
+		})
+		d.SetFaulty()
+		keepalive(t, d)
+		m.reported(d.ID(), "", "that it is over", func(r map[string]any) bool {
+			return at(r, "keepalive.status") == nil && at(r, "keepalive.device_ids") == nil && at(r, "keepalive.misses") == 3.0
+		})
+	}, func(c config) config { return c.with("devices.keepalive_events", true) })
+}

@@ -20,6 +20,7 @@ type Config struct {
 	Keepalive        Keepalive `yaml:"keepalive"`
 	Redirect         Redirect  `yaml:"redirect"`
 	AdoptOnKeepalive bool      `yaml:"-"` // devices.adopt_on_keepalive
+	TellKeepalives   bool      `yaml:"-"` // devices.keepalive_events: plain ones too are Messages
 	MaxDevices       int       `yaml:"-"` // limits.devices; 0: no limit
 	MaxChannels      int       `yaml:"-"` // limits.catalog_items, of one device; 0: no limit
 	Domain           string    `yaml:"-"` // sip.domain, the digest realm

@@ -63,6 +63,7 @@ type Fleet struct {
 	passwords map[gb28181.ID]string
 	allow     []netip.Prefix
 	recent    *sip.Recent
+	troubled  troubled
 
 	epoch   time.Time    // of all durations kept
 	stalled atomic.Int64 // when the last stall of our own began

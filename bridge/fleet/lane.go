@@ -134,6 +134,9 @@ func (f *Fleet) do(j job) {
 	default:
 		answer(200)
 	}
+	if k, ok := m.Body.(*gb28181.Keepalive); ok && err == nil {
+		f.troubled.note(j.id, k)
+	}
 	sh := f.shardOf(j.id)
 	sh.mu.Lock()
 	var none gb28181.Encoding

@@ -41,7 +41,7 @@ func (f *Fleet) message(r *sip.Request) sip.Answer {
 	if len(r.SubscriptionState) > 0 {
 		f.subscriptionEnded(id, r)
 	}
-	if keepalive || len(r.Body) == 0 {
+	if len(r.Body) == 0 || keepalive && !f.cfg.TellKeepalives && !f.troubled.has(id) {
 		return sip.Answer{Code: 200}
 	}
 	key := r.TransactionKey()

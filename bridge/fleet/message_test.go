@@ -102,6 +102,36 @@ func TestMessagesAreAnsweredAndTold(t *testing.T) {
 	})
 }
 
+func TestAKeepaliveIsNewsWhereItSaysThatSomethingIsWrongOrNoLonger(t *testing.T) {
+	plain := func(sn int) string {
+		return strings.Replace(body("Notify", "Keepalive", sn), "</Notify>", "<Status>OK</Status></Notify>", 1)
+	}
+	faulty := func(sn int) string {
+		return strings.Replace(plain(sn), "</Notify>", "<Info><DeviceID>34020000001310000001</DeviceID></Info></Notify>", 1)
+	}
+	inTime(t, testConfig(time.Minute), func(t *testing.T, f *Fleet, n *notes) {
+		register(f, cam, home, password, nil)
+		n.take()
+		for sn, text := range []string{plain(0), faulty(1), faulty(2), plain(3), plain(4)} {
+			if a, later := say(f, cam, home, sn, text); a.Code == 0 {
+				<-later
+			}
+			synctest.Wait()
+		}
+		n.want(t, "Notify Keepalive 1; Notify Keepalive 2; Notify Keepalive 3")
+	})
+	cfg := testConfig(time.Minute)
+	cfg.TellKeepalives = true
+	inTime(t, cfg, func(t *testing.T, f *Fleet, n *notes) {
+		register(f, cam, home, password, nil)
+		n.take()
+		_, later := say(f, cam, home, 5, plain(5))
+		<-later
+		synctest.Wait()
+		n.want(t, "Notify Keepalive 5")
+	})
+}
+
 func TestWhatCannotBeAskedForAgainIsAnsweredByTheSink(t *testing.T) {
 	inTime(t, testConfig(time.Minute), func(t *testing.T, f *Fleet, n *notes) {
 		register(f, cam, home, password, nil)

@@ -1,10 +1,15 @@
 package gb28181
 
+import "strings"
+
 // Keepalive is a device's periodic sign of life [GB28181-2022 A.2.5.2].
 type Keepalive struct {
 	Status string   // OK or ERROR as sent, "OK" where it is missing
 	Faulty []string // IDs of the sub-devices that are out of order
 }
+
+// Well tells that the device says that nothing is wrong.
+func (k *Keepalive) Well() bool { return strings.EqualFold(k.Status, "OK") && len(k.Faulty) == 0 }
 
 func decodeKeepalive(e *Element) *Keepalive {
 	k := &Keepalive{Status: e.Value("Status")}
