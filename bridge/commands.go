@@ -57,9 +57,17 @@ func (b *Bridge) command(in *broker.Incoming, c commandTopic) {
 			return
 		}
 		b.obeyed(c.device, target, cmd, r)
+		if cmd.Name == positionCommand {
+			if p := mapping.PositionOf(r.Messages[0], target.String()); p != nil {
+				r.Fields = p // as the last known one is told
+			}
+		}
 		answer.accept(r.Fields)
 	})
 }
+
+// positionCommand asks where something is.
+const positionCommand = "position"
 
 // refusal tells why a command is not even looked at.
 func (b *Bridge) refusal(in *broker.Incoming, c commandTopic) *mapping.Error {
@@ -85,7 +93,7 @@ func (b *Bridge) refusal(in *broker.Incoming, c commandTopic) *mapping.Error {
 // lastPosition answers the command position with the last one that is known; nil for other
 // commands, and while none is: the device is asked then.
 func (b *Bridge) lastPosition(device, target gb28181.ID, cmd *mapping.Command) map[string]any {
-	if cmd.Name != "position" {
+	if cmd.Name != positionCommand {
 		return nil
 	}
 	doc, err := b.shadows.Get(b.keyOf(device, target.String()))
@@ -99,7 +107,11 @@ func (b *Bridge) lastPosition(device, target gb28181.ID, cmd *mapping.Command) m
 // obeyed shows in the shadow what a device has done, where a desired key has a name for it.
 func (b *Bridge) obeyed(device, target gb28181.ID, cmd *mapping.Command, r command.Result) {
 	if cmd.Reported != nil {
-		b.reportTold(b.keyOf(device, target.String()), cmd.Reported)
+		key := b.keyOf(device, target.String())
+		b.reportTold(key, cmd.Reported)
+		if key.Name == "" {
+			b.learnConfig(device, cmd.Reported)
+		}
 	}
 	if cmd.CmdType == "Catalog" && !r.Partial {
 		b.catalogComplete(device, r.Messages)

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -134,6 +135,20 @@ func configurationNames(writable bool) []string {
 // the device first.
 func (c Configuration) Missing(value any) []string {
 	return c.lacks(value, func(n configNode) bool { return n.must || n.count != "" })
+}
+
+// written is value as it stands in a device that was told it: the lists that it does not name
+// are empty.
+func (c Configuration) written(value any) any {
+	object, ok := value.(map[string]any)
+	if !ok {
+		return value
+	}
+	out := maps.Clone(object)
+	for _, list := range c.lacks(value, func(n configNode) bool { return n.count != "" }) {
+		out[list] = []any{}
+	}
+	return out
 }
 
 // lacks names the children of some sort that value, an object, does not have.

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -106,5 +107,18 @@ func TestAListThatIsNotNamedIsMissing(t *testing.T) {
 		if got := c.Missing(value); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %v is missing, want %v", name, got, want)
 		}
+	}
+}
+
+// A device that confirms a config_set has what was set: its shadow need not wait to be read back.
+func TestConfirmedConfigurationIsReportedAsItStandsThen(t *testing.T) {
+	c, why := ParseCommand("config_set", true, []byte(`{"FrameMirror":2,"picture_mask":{"on":false},
+		"snapshot":{"snap_num":1,"interval":1,"upload_url":"http://10.0.0.2/","session_id":"0123456789abcdef0123456789abcdef"}}`))
+	if why != nil {
+		t.Fatal(why)
+	}
+	got, err := json.Marshal(c.Reported)
+	if want := `{"config":{"mirror":2,"picture_mask":{"on":false,"regions":[]}}}`; err != nil || string(got) != want {
+		t.Errorf("reported %s, want %s", got, want)
 	}
 }

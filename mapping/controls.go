@@ -196,6 +196,7 @@ func deviceConfig(c *Command, fields ...gb28181.Field) {
 // buildConfigSet writes configurations, whole: what the standard wants in each must be there.
 func buildConfigSet(a *arguments, c *Command, _ bool) {
 	var fields []gb28181.Field
+	reported := make(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(a.values)) {
 		configuration, known := FindConfiguration(name)
 		if !known || !configuration.write {
@@ -210,6 +211,12 @@ func buildConfigSet(a *arguments, c *Command, _ bool) {
 			a.err = why
 		}
 		fields = append(fields, field)
+		if configuration.Name != "snapshot" { // which is an order, and no state
+			reported[configuration.Name] = configuration.written(v)
+		}
+	}
+	if len(reported) > 0 {
+		c.Reported = map[string]any{"config": reported}
 	}
 	if len(fields) == 0 {
 		a.fail("there is nothing to set; give objects for some of %s", strings.Join(configurationNames(true), ", "))

@@ -40,6 +40,18 @@ func Positions(m *gb28181.Message) []Position {
 	return positions
 }
 
+// PositionOf is what a MobilePosition tells of one subject, in the shape of a position told
+// flat: of a list the subject's own item, else its only one. nil: it tells none, or of others.
+func PositionOf(m *gb28181.Message, subject string) map[string]any {
+	positions := Positions(m)
+	for _, p := range positions {
+		if p.DeviceID == subject || len(positions) == 1 {
+			return p.Fields
+		}
+	}
+	return nil
+}
+
 func hasFix(fields map[string]any) bool {
 	return fields["longitude"] != nil && fields["latitude"] != nil
 }
