@@ -30,7 +30,12 @@ func (r *registrations) save(records []fleet.Record) {
 	for part := range slices.Chunk(records, recordsPerCommit) {
 		batch := new(store.Batch)
 		for _, rec := range part {
-			batch.Set(store.Key(store.KindRegistration, rec.Device.String()), mustJSON(rec))
+			row, err := rec.MarshalBinary()
+			if err != nil {
+				r.log.Error("registration not stored", "device", rec.Device, "err", err)
+				continue
+			}
+			batch.Set(store.Key(store.KindRegistration, rec.Device.String()), row)
 		}
 		r.store.Insist(batch, func(err error) {
 			r.log.Error("registrations not stored; they live in memory until the store takes them", "devices", len(part), "err", err)
@@ -70,38 +75,55 @@ func channelKey(device, channel gb28181.ID) []byte {
 	return store.Key(store.KindChannels, device.String(), channel.String())
 }
 
-// load reads all that was kept. What can't be read costs its own device only: it registers
-// again.
-func (r *registrations) load() (records []fleet.Record, channels map[gb28181.ID][]fleet.Channel, err error) {
-	err = r.store.Scan(store.Prefix(store.KindRegistration), func(key, value []byte) bool {
+// load hands over all that was kept, part by part: to records first, and then to channels, one
+// device after the other. What can't be read costs its own device only: it registers again.
+func (r *registrations) load(records func([]fleet.Record), channels func(gb28181.ID, []fleet.Channel)) error {
+	part := make([]fleet.Record, 0, recordsPerCommit)
+	err := r.store.Scan(store.Prefix(store.KindRegistration), func(key, value []byte) bool {
 		var rec fleet.Record
-		if err := json.Unmarshal(value, &rec); err != nil {
+		if err := rec.UnmarshalBinary(value); err != nil {
 			r.log.Error("stored registration skipped", "device", string(key[1:]), "err", err)
 			return true
 		}
-		records = append(records, rec)
+		if part = append(part, rec); len(part) == cap(part) {
+			records(part)
+			part = part[:0]
+		}
 		return true
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("read registrations: %w", err)
+		return fmt.Errorf("read registrations: %w", err)
 	}
-	channels = make(map[gb28181.ID][]fleet.Channel)
-	err = r.store.Scan(store.Prefix(store.KindChannels), func(key, value []byte) bool {
-		device, _, _ := store.CutPart(key[1:])
-		id, err := gb28181.ParseID(device)
+	records(part)
+	return r.loadChannels(channels)
+}
+
+func (r *registrations) loadChannels(channels func(gb28181.ID, []fleet.Channel)) error {
+	var device gb28181.ID
+	var list []fleet.Channel
+	err := r.store.Scan(store.Prefix(store.KindChannels), func(key, value []byte) bool {
+		name, _, _ := store.CutPart(key[1:])
+		id, err := gb28181.ParseID(name)
 		var ch fleet.Channel
 		if err == nil {
 			err = json.Unmarshal(value, &ch)
 		}
 		if err != nil {
-			r.log.Error("stored channel skipped", "device", device, "err", err)
+			r.log.Error("stored channel skipped", "device", name, "err", err)
 			return true
 		}
-		channels[id] = append(channels[id], ch)
+		if id != device && len(list) > 0 {
+			channels(device, list)
+			list = list[:0]
+		}
+		device, list = id, append(list, ch)
 		return true
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("read channels: %w", err)
+		return fmt.Errorf("read channels: %w", err)
 	}
-	return records, channels, nil
+	if len(list) > 0 {
+		channels(device, list)
+	}
+	return nil
 }

@@ -15,16 +15,10 @@ import (
 // all and without an event for each: shadows are told it as debts, retained topics are told by
 // the fleet.
 func (b *Bridge) restore() error {
-	records, channels, err := b.registrations.load()
-	if err != nil {
-		return err
-	}
-	b.restoreModels(records)
-	b.fleet.Restore(records, time.Now())
-	for device, list := range channels {
-		b.fleet.RestoreChannels(device, list)
-	}
-	return nil
+	return b.registrations.load(func(records []fleet.Record) {
+		b.restoreModels(records)
+		b.fleet.Restore(records, time.Now())
+	}, b.fleet.RestoreChannels)
 }
 
 // debts are what a restart owes to the shadows: the presence that it made, of each device and

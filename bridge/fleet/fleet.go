@@ -74,6 +74,7 @@ type Fleet struct {
 	conns   conns
 	lanes   [laneCount]lane
 	tellers tellers
+	words   words
 }
 
 // New returns a Fleet that knows nobody. Its deadlines and lanes work while Run does.

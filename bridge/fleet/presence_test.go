@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"encoding/json"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -221,13 +220,9 @@ func TestAfterARestartDevicesAreUnknownUntilHeard(t *testing.T) {
 		stop()
 		time.Sleep(time.Minute)
 
-		text, err := json.Marshal(values(n.saved))
-		if err != nil {
-			t.Fatal(err)
-		}
 		var records []Record
-		if err := json.Unmarshal(text, &records); err != nil {
-			t.Fatal(err)
+		for _, r := range n.saved {
+			records = append(records, stored(t, r))
 		}
 		f, n = newFleet(t, testConfig(2*time.Second), nil)
 		f.Restore(records, time.Now())
@@ -265,9 +260,15 @@ func TestAfterARestartDevicesAreUnknownUntilHeard(t *testing.T) {
 	})
 }
 
-func values(m map[gb28181.ID]Record) (list []Record) {
-	for _, r := range m {
-		list = append(list, r)
+// stored is r after its way through the store.
+func stored(t *testing.T, r Record) (back Record) {
+	t.Helper()
+	row, err := r.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return list
+	if err := back.UnmarshalBinary(row); err != nil {
+		t.Fatal(err)
+	}
+	return back
 }

@@ -1,15 +1,13 @@
 package fleet
 
 import (
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
 
-// Record is what must be known of a device after a restart. It is kept as JSON.
+// Record is what must be known of a device after a restart.
 type Record struct {
 	Device       gb28181.ID
 	Registration Registration // the last one
@@ -22,60 +20,6 @@ type Record struct {
 	Heartbeat    Heartbeat // that it told, or that was configured
 	Encoding     gb28181.Encoding
 	Path         sip.Path // where it was heard last
-}
-
-// recordJSON is a Record as it is stored.
-type recordJSON struct {
-	Device     string           `json:"device"`
-	Registered bool             `json:"registered,omitempty"`
-	Adopted    bool             `json:"adopted,omitempty"`
-	At         time.Time        `json:"at,omitzero"`
-	Expires    int              `json:"expires,omitempty"`
-	ExpiresAt  time.Time        `json:"expires_at,omitzero"`
-	From       sip.Path         `json:"from,omitzero"`
-	UserAgent  string           `json:"user_agent,omitempty"`
-	GBVersion  string           `json:"gb_version,omitempty"`
-	Presence   Presence         `json:"presence"`
-	Reason     string           `json:"reason,omitempty"`
-	Since      time.Time        `json:"since,omitzero"`
-	LastSeen   time.Time        `json:"last_seen,omitzero"`
-	Heartbeat  Heartbeat        `json:"heartbeat"`
-	Encoding   gb28181.Encoding `json:"encoding,omitempty"`
-	Path       sip.Path         `json:"path,omitzero"`
-}
-
-// MarshalJSON writes the device by its digits.
-func (r Record) MarshalJSON() ([]byte, error) {
-	g := r.Registration
-	return json.Marshal(recordJSON{
-		Device: r.Device.String(), Registered: r.Registered, Adopted: r.Adopted, At: g.At, Expires: g.Expires,
-		ExpiresAt: g.ExpiresAt, From: g.Path, UserAgent: g.UserAgent, GBVersion: g.GBVersion, Presence: r.Presence,
-		Reason: r.Reason, Since: r.Since, LastSeen: r.LastSeen, Heartbeat: r.Heartbeat, Encoding: r.Encoding, Path: r.Path,
-	})
-}
-
-// UnmarshalJSON reads what MarshalJSON wrote.
-func (r *Record) UnmarshalJSON(b []byte) error {
-	var j recordJSON
-	if err := json.Unmarshal(b, &j); err != nil {
-		return fmt.Errorf("record: %w", err)
-	}
-	id, err := gb28181.ParseID(j.Device)
-	if err != nil {
-		return fmt.Errorf("record: device: %w", err)
-	}
-	if j.Presence > Offline {
-		return fmt.Errorf("record of %s: presence %d is not known", id, j.Presence)
-	}
-	*r = Record{
-		Device: id, Registered: j.Registered, Adopted: j.Adopted, Presence: j.Presence, Reason: j.Reason, Since: j.Since,
-		LastSeen: j.LastSeen, Heartbeat: j.Heartbeat, Encoding: j.Encoding, Path: j.Path,
-		Registration: Registration{
-			Device: id, At: j.At, Expires: j.Expires, ExpiresAt: j.ExpiresAt, Path: j.From,
-			UserAgent: j.UserAgent, GBVersion: j.GBVersion,
-		},
-	}
-	return nil
 }
 
 func (f *Fleet) recordLocked(s *session) Record {
@@ -102,7 +46,8 @@ func (f *Fleet) Restore(records []Record, now time.Time) {
 
 func (f *Fleet) restoreLocked(sh *shard, r Record, now time.Time) {
 	s := sh.sessions.add(r.Device)
-	s.binding, s.presence, s.reason, s.since = r.Registration, r.Presence, r.Reason, r.Since
+	s.binding, s.presence, s.reason, s.since = r.Registration, r.Presence, f.words.one(r.Reason), r.Since
+	s.binding.UserAgent, s.binding.GBVersion = f.words.one(r.Registration.UserAgent), f.words.one(r.Registration.GBVersion)
 	s.encoding, s.path, s.told = r.Encoding, r.Path, r.Heartbeat
 	if s.told.Interval <= 0 || s.told.Misses <= 0 {
 		s.told = f.cfg.heartbeat()
@@ -122,9 +67,6 @@ func (f *Fleet) restoreLocked(sh *shard, r Record, now time.Time) {
 		s.presence, s.reason, s.since = Offline, ReasonExpired, now
 	case s.presence == Online || s.reason != ReasonRestarted:
 		s.presence, s.reason, s.since = Unknown, ReasonRestarted, now
-	}
-	if s.presence != r.Presence || s.reason != r.Reason || expired {
-		sh.markLocked(s)
 	}
 	if s.presence == Unknown {
 		s.lastSeen.Store(int64(f.since(now))) // our absence is not the device's

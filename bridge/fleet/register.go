@@ -197,9 +197,9 @@ func (f *Fleet) registerLocked(sh *shard, s *session, r *sip.Request, version st
 	}
 	b := &s.binding
 	b.Path, b.Expires, b.ExpiresAt = r.Path, granted, wall.Add(time.Duration(granted)*time.Second)
-	b.GBVersion = version
+	b.GBVersion = f.words.one(version)
 	if len(r.UserAgent) > 0 {
-		b.UserAgent = clip(r.UserAgent, maxText)
+		b.UserAgent = f.words.one(clip(r.UserAgent, maxText))
 	}
 	s.callID, s.registered, s.adopted = call, true, false
 	s.expires = now + time.Duration(granted)*time.Second
