@@ -157,7 +157,7 @@ func (b *Bridge) build() (err error) {
 	b.upstreams = upstreams{}
 	b.overrides, b.locals = newOverrides(), newLocals()
 	b.subscriptions = subscribe.New(subscribe.Options{
-		Requester: b.commands, Wanted: b.wantedSubscriptions, Wait: b.recovery.limit.Wait,
+		Requester: b.commands, Wanted: b.wantedSubscriptions, Online: b.isOnline, Wait: b.recovery.limit.Wait,
 		Report: b.reportSubscriptions, Live: b.fleet.SetSubscribed, Log: b.log,
 		Polled: func(device gb28181.ID) bool { return b.quirks.Of(device).PollCatalog },
 		Poll: func(ctx context.Context, device gb28181.ID) error {

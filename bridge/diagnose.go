@@ -26,6 +26,11 @@ const (
 // online tells whether commands to a device make sense.
 func (b *Bridge) online(d fleet.Device) bool { return d.Presence == fleet.Online }
 
+func (b *Bridge) isOnline(device gb28181.ID) bool {
+	d, known := b.fleet.Device(device)
+	return known && b.online(d)
+}
+
 // diagnosis is what is known of a device, and in words what is wrong with it.
 type diagnosis struct {
 	fields   map[string]any

@@ -9,10 +9,10 @@
 package subscribe
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,6 +46,7 @@ type Requester interface {
 type Options struct {
 	Requester Requester
 	Wanted    func(device gb28181.ID) Wanted                                // what is wanted now
+	Online    func(device gb28181.ID) bool                                  // whether it can be asked
 	Wait      func(ctx context.Context) error                               // for a place in the budget of requests
 	Report    func(device gb28181.ID, upheld Wanted, states map[Kind]State) // tells a change
 	Poll      func(ctx context.Context, device gb28181.ID) error            // asks for the catalogue of a device that refuses to tell changes
@@ -77,21 +78,48 @@ type Manager struct {
 // entry is what is known of a device's subscriptions.
 type entry struct {
 	device gb28181.ID
-	subs   [kinds]subscription
+	busy   bool                 // a worker has it
+	again  bool                 // something changed while it was at work
+	away   bool                 // not online: nothing is asked
+	told   told                 // what was reported last
+	round  int                  // counts what makes a worker's result void: a return, an end by the device
+	subs   [kinds]*subscription // nil: nothing is wanted, nothing is live
 	due    due.Entry[*entry]
-	busy   bool          // a worker has it
-	again  bool          // something changed while it was at work
-	round  int           // counts what makes a worker's result void: a return, an end by the device
-	away   bool          // not online: nothing is asked
-	told   told          // what was reported last
 	settle chan struct{} // closed when a worker is done with it; nil: nobody waits
 	heard  int64         // when its catalogue was last told or asked for; Unix s
 }
 
+// told is what was reported: kept small, for there is one for each device.
 type told struct {
 	known  bool
-	upheld Wanted
-	states [kinds]State
+	states [kinds]uint8  // places in stateWords
+	upheld [kinds]uint32 // seconds
+}
+
+var stateWords = []State{Off, Pending, Active, Refused}
+
+func toldOf(upheld Wanted, states map[Kind]State) told {
+	t := told{known: true}
+	for k := range upheld {
+		t.upheld[k] = uint32(upheld[k] / time.Second)
+		t.states[k] = uint8(slices.Index(stateWords, states[Kind(k)]))
+	}
+	return t
+}
+
+// sub is how one kind is.
+func (e *entry) sub(k Kind) subscription {
+	if s := e.subs[k]; s != nil {
+		return *s
+	}
+	return subscription{state: Off}
+}
+
+// set takes over how one kind is.
+func (e *entry) set(k Kind, s subscription) {
+	if e.subs[k] = nil; s.wanted != 0 || s.live != 0 {
+		e.subs[k] = &s
+	}
 }
 
 // subscription is one kind's: wanted and live.
@@ -124,7 +152,7 @@ func (m *Manager) Fresh(device gb28181.ID) {
 	}
 	e.away = false
 	e.round++
-	e.subs = [kinds]subscription{}
+	e.subs = [kinds]*subscription{}
 	e.heard = time.Now().Unix() // a device that is there anew is asked
 	m.wakeLocked(e)
 }
@@ -177,14 +205,14 @@ func (m *Manager) Gone(device gb28181.ID) {
 func (m *Manager) Wish(device gb28181.ID) {
 	wanted := m.o.Wanted(device)
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	e := m.devices[device]
-	if e == nil || e.away {
-		return // its return asks what is wanted then
-	}
-	if !e.wants(wanted) {
+	if e != nil && !e.away && !e.wants(wanted) {
 		m.wakeLocked(e)
 	}
+	m.mu.Unlock()
+	if e == nil && wanted != (Wanted{}) && m.o.Online(device) {
+		m.Fresh(device) // nothing was wanted of it so far
+	} // of one that is away: its return asks what is wanted then
 }
 
 // HeardCatalog tells that a device has told of its catalogue.
@@ -222,7 +250,7 @@ func (m *Manager) Reconsider(device gb28181.ID) {
 // wants tells whether w is what e works for.
 func (e *entry) wants(w Wanted) bool {
 	for k := range e.subs {
-		if e.subs[k].wanted != w[k] {
+		if e.sub(Kind(k)).wanted != w[k] {
 			return false
 		}
 	}
@@ -238,8 +266,8 @@ func (m *Manager) Ended(device gb28181.ID, callID, reason string) {
 		return
 	}
 	for k := range e.subs {
-		s := &e.subs[k]
-		if s.dialog.CallID != callID || s.live == 0 {
+		s := e.subs[k]
+		if s == nil || s.dialog.CallID != callID || s.live == 0 {
 			continue
 		}
 		s.dialog, s.live = sip.Dialog{}, 0
@@ -260,12 +288,16 @@ func (m *Manager) Await(ctx context.Context, device gb28181.ID, k Kind) (State, 
 		wanted := m.o.Wanted(device)
 		m.mu.Lock()
 		e := m.devices[device]
-		if e == nil || e.away {
+		switch {
+		case e == nil && wanted[k] == 0:
+			m.mu.Unlock()
+			return Off, nil
+		case e == nil || e.away:
 			m.mu.Unlock()
 			return Pending, nil
 		}
 		if !e.busy && !e.again && e.wants(wanted) {
-			s := e.subs[k]
+			s := e.sub(k)
 			m.mu.Unlock()
 			return s.state, nil
 		}
@@ -296,10 +328,11 @@ func (m *Manager) Of(device gb28181.ID) (upheld Wanted, states map[Kind]State) {
 func (e *entry) facts() (upheld Wanted, states map[Kind]State) {
 	states = make(map[Kind]State, kinds)
 	for k := range e.subs {
-		if s := e.subs[k]; s.live > 0 {
+		s := e.sub(Kind(k))
+		if s.live > 0 {
 			upheld[k] = s.wanted
 		}
-		states[Kind(k)] = cmp.Or(e.subs[k].state, Off)
+		states[Kind(k)] = s.state
 	}
 	return upheld, states
 }
@@ -343,7 +376,11 @@ func (m *Manager) next() (*due.Entry[*entry], time.Duration) {
 func (m *Manager) work(ctx context.Context, e *entry) {
 	wanted := m.o.Wanted(e.device)
 	m.mu.Lock()
-	round, subs := e.round, e.subs
+	round := e.round
+	var subs [kinds]subscription
+	for k := range subs {
+		subs[k] = e.sub(Kind(k))
+	}
 	m.mu.Unlock()
 	for k := range wanted {
 		if !m.bring(ctx, e.device, Kind(k), &subs[k], wanted[k]) {
@@ -352,7 +389,7 @@ func (m *Manager) work(ctx context.Context, e *entry) {
 		m.mu.Lock()
 		void := e.round != round
 		if !void {
-			e.subs[k] = subs[k]
+			e.set(Kind(k), subs[k])
 		}
 		stop := void || e.away || ctx.Err() != nil
 		m.mu.Unlock()
@@ -369,7 +406,7 @@ func (m *Manager) finish(e *entry) {
 	e.busy = false
 	e.due.At = time.Time{}
 	for k := range e.subs {
-		if at := e.subs[k].next; !at.IsZero() && (e.due.At.IsZero() || at.Before(e.due.At)) {
+		if at := e.sub(Kind(k)).next; !at.IsZero() && (e.due.At.IsZero() || at.Before(e.due.At)) {
 			e.due.At = at
 		}
 	}
@@ -381,10 +418,7 @@ func (m *Manager) finish(e *entry) {
 		m.due.Put(&e.due)
 	}
 	upheld, states := e.facts()
-	now := told{known: true, upheld: upheld}
-	for k, s := range states {
-		now.states[k] = s
-	}
+	now := toldOf(upheld, states)
 	// What a return or an end made void is looked at again at once: nothing is told before.
 	settled := !again && m.devices[e.device] == e // not of one that is gone
 	news := now != e.told && settled
@@ -394,6 +428,9 @@ func (m *Manager) finish(e *entry) {
 	if e.settle != nil { // who waits looks again
 		close(e.settle)
 		e.settle = nil
+	}
+	if settled && e.subs == [kinds]*subscription{} {
+		delete(m.devices, e.device) // nothing of it is wanted: a wish makes it anew
 	}
 	m.mu.Unlock()
 	m.signal()

@@ -91,7 +91,8 @@ func run(t *testing.T, d *device, wanted *Wanted, story func(m *Manager)) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Options{
 			Requester: d, Wanted: func(gb28181.ID) Wanted { return *wanted }, Log: slog.New(slog.DiscardHandler),
-			Wait: func(ctx context.Context) error { return ctx.Err() },
+			Online: func(gb28181.ID) bool { return true },
+			Wait:   func(ctx context.Context) error { return ctx.Err() },
 			Report: func(_ gb28181.ID, upheld Wanted, states map[Kind]State) {
 				d.mu.Lock()
 				defer d.mu.Unlock()
@@ -344,5 +345,36 @@ func TestADeviceThatGrantsSecondsDoesNotTakeTheWholeBudget(t *testing.T) {
 		if n := len(d.take()); n > 5 {
 			t.Errorf("it was asked %d times in a minute", n)
 		}
+	})
+}
+
+func TestDeviceOfWhichNothingIsWantedCostsNothingUntilSomethingIs(t *testing.T) {
+	d, wanted := &device{expires: 600}, &Wanted{}
+	run(t, d, wanted, func(m *Manager) {
+		m.Fresh(cam)
+		expect(t, "nothing wanted", d.take())
+		kept := func() int {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return len(m.devices)
+		}
+		if n := kept(); n != 0 {
+			t.Errorf("%d entries are kept of a device of which nothing is wanted", n)
+		}
+		if want := []string{"catalog off 0s, alarm off 0s"}; !slices.Equal(d.reports, want) {
+			t.Errorf("reported %q, want %q", d.reports, want)
+		}
+		wanted[Alarm] = time.Hour
+		if state, err := m.Await(context.Background(), cam, Alarm); state != Active || err != nil {
+			t.Errorf("a wish is %s, %v, want it active", state, err)
+		}
+		wanted[Alarm] = 0
+		if state, err := m.Await(context.Background(), cam, Alarm); state != Off || err != nil {
+			t.Errorf("a subscription that is no longer wanted is %s, %v, want it off", state, err)
+		}
+		if n := kept(); n != 0 {
+			t.Errorf("%d entries are kept once nothing is wanted any more", n)
+		}
+		expect(t, "the wish and its end", d.take(), "Alarm 0 presence in", "Alarm 3600 presence")
 	})
 }
