@@ -2,7 +2,9 @@ package fleet
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +130,7 @@ func TestLifecycleAfterARestart(t *testing.T) {
 		time.Sleep(2 * saveInterval)
 		again, _ := newFleet(t, testConfig(time.Minute), nil)
 		n.mu.Lock()
-		again.Restore(values(n.saved), time.Now())
+		again.Restore(slices.Collect(maps.Values(n.saved)), time.Now())
 		n.mu.Unlock()
 		if got, want := again.Lifecycles(), [lifecycles]int{Disconnected: 1, Connecting: 1}; got != want {
 			t.Errorf("lifecycles %v after a restart, want %v", got, want)

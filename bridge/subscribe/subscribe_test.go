@@ -361,8 +361,11 @@ func TestDeviceOfWhichNothingIsWantedCostsNothingUntilSomethingIs(t *testing.T) 
 		if n := kept(); n != 0 {
 			t.Errorf("%d entries are kept of a device of which nothing is wanted", n)
 		}
-		if want := []string{"catalog off 0s, alarm off 0s"}; !slices.Equal(d.reports, want) {
-			t.Errorf("reported %q, want %q", d.reports, want)
+		d.mu.Lock()
+		reports := slices.Clone(d.reports)
+		d.mu.Unlock()
+		if want := []string{"catalog off 0s, alarm off 0s"}; !slices.Equal(reports, want) {
+			t.Errorf("reported %q, want %q", reports, want)
 		}
 		wanted[Alarm] = time.Hour
 		if state, err := m.Await(context.Background(), cam, Alarm); state != Active || err != nil {
