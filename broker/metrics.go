@@ -13,6 +13,7 @@ type metrics struct {
 	dropped   prometheus.Counter
 	slow      prometheus.Counter
 	panics    prometheus.Counter
+	unkept    prometheus.Counter
 	refused   *prometheus.CounterVec // what: login, read, publish, will
 	linkUp    *prometheus.GaugeVec
 	linkLost  *prometheus.CounterVec
@@ -32,6 +33,7 @@ func newMetrics(b *Broker) (*metrics, error) {
 		received:  counter("received_total", "Messages that clients of the embedded broker published."),
 		dropped:   counter("dropped_total", "Messages not delivered to a client that was too slow."),
 		slow:      counter("slow_disconnects_total", "Clients disconnected because they did not read."),
+		unkept:    counter("retained_refused_total", "Retained messages of clients delivered but not kept: there were too many."),
 		panics:    counter("handler_panics_total", "Requests whose handling panicked."),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gb2mqtt_mqtt_refused_total", Help: "What clients were not allowed to do.",
@@ -51,7 +53,7 @@ func newMetrics(b *Broker) (*metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.clients, m.published, m.received, m.dropped, m.slow, m.panics, m.refused, m.linkUp, m.linkBreaker, m.linkLost, m.outboxDropped,
+		m.clients, m.published, m.received, m.dropped, m.slow, m.panics, m.unkept, m.refused, m.linkUp, m.linkBreaker, m.linkLost, m.outboxDropped,
 	} {
 		errs = append(errs, b.opts.Registerer.Register(c))
 	}

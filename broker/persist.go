@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// SessionStore keeps what persistent sessions are owed over restarts and crashes.
+// SessionStore keeps what persistent sessions are owed, and what clients retain, over
+// restarts and crashes.
 type SessionStore interface {
 	// Each calls fn for all entries in the order of their keys.
 	Each(fn func(key string, value []byte) error) error
@@ -34,6 +36,7 @@ type sessionRecord struct {
 const (
 	recordKey  = 'c'
 	messageKey = 'm'
+	keptKey    = 'r'
 )
 
 // persistence writes sessions to the store.
@@ -127,8 +130,23 @@ func decodeDelivery(raw []byte) (packets.Packet, error) {
 	return pk, pk.PublishDecode(body.Bytes())
 }
 
-// load reads all sessions. What can't be read is passed over and told.
-func (p *persistence) load() (records map[string]sessionRecord, messages map[string][]*delivery, err error) {
+// keep stores what is retained on a topic, or with an empty payload that nothing is.
+func (p *persistence) keep(pk packets.Packet, done func(error)) {
+	key := string(keptKey) + pk.TopicName
+	if len(pk.Payload) == 0 {
+		p.Remove([]string{key}, done)
+		return
+	}
+	raw, err := encodeDelivery(pk)
+	if err != nil {
+		done(err)
+		return
+	}
+	p.Put(key, raw, done)
+}
+
+// load reads all sessions, and what is retained. What can't be read is passed over and told.
+func (p *persistence) load() (records map[string]sessionRecord, messages map[string][]*delivery, retained []packets.Packet, err error) {
 	records, messages = map[string]sessionRecord{}, map[string][]*delivery{}
 	err = p.Each(func(key string, value []byte) error {
 		switch {
@@ -149,8 +167,19 @@ func (p *persistence) load() (records map[string]sessionRecord, messages map[str
 			messages[client] = append(messages[client], &delivery{
 				pk: pk, seq: binary.BigEndian.Uint64([]byte(key[len(key)-8:])), size: len(pk.TopicName) + len(pk.Payload) + overhead,
 			})
+		case key != "" && key[0] == keptKey:
+			pk, err := decodeDelivery(value)
+			switch {
+			case err != nil:
+				p.told("retained message", key[1:])(err)
+			case pk.Expiry > 0 && pk.Expiry <= time.Now().Unix():
+				p.Remove([]string{key}, p.told("retained message", key[1:]))
+			default:
+				pk.FixedHeader.Retain = true
+				retained = append(retained, pk)
+			}
 		}
 		return nil
 	})
-	return records, messages, err
+	return records, messages, retained, err
 }

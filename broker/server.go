@@ -23,7 +23,8 @@ type server struct {
 	sessions  sessionTable
 	topics    subscribers
 	acks      lateAcks
-	store     *persistence // nil: sessions live in memory
+	store     *persistence // nil: sessions and what is retained live in memory
+	kept      kept
 
 	mu    sync.Mutex // guards conns
 	conns map[*queuedConn]struct{}
@@ -38,6 +39,7 @@ func newServer(b *Broker) (*server, error) {
 	capabilities.MaximumClientWritesPending = 1   // mochi's own queue is not used: see session
 	capabilities.Compatibilities.ObscureNotAuthorized = false
 	s := &server{b: b, cfg: c, users: newUsers(c), conns: make(map[*queuedConn]struct{})}
+	s.kept.sizes = make(map[string]int)
 	s.sessions.all, s.sessions.late = make(map[string]*session), make(map[string]*time.Timer)
 	if b.opts.Sessions != nil {
 		s.store = &persistence{b.opts.Sessions, b.log}

@@ -47,14 +47,19 @@ func (t *sessionTable) stopWills() {
 }
 
 // route gives pk to all who subscribed to it. stored, where given, is called once when it is
-// safe for all sessions that last.
+// safe for all sessions that last, and where it is retained.
 func (s *server) route(pk packets.Packet, stored func(error)) {
-	if pk.FixedHeader.Retain && !s.holds(pk.TopicName) {
-		s.mochi.Topics.RetainMessage(pk.Copy(false)) // [MQTT5 3.3.1.3]
-	}
 	var all *gathered
 	if stored != nil {
 		all = &gathered{left: 1, done: stored}
+	}
+	if pk.FixedHeader.Retain && !s.holds(pk.TopicName) {
+		safe := func(error) {}
+		if all != nil {
+			all.add()
+			safe = all.one
+		}
+		s.retain(pk, safe)
 	}
 	for _, to := range s.topics.of(pk.TopicName) {
 		ss := s.sessions.get(to.client)
@@ -200,10 +205,11 @@ func withoutFilter(subs []packets.Subscription, filter string) []packets.Subscri
 // restore reads the sessions of the run before. Their expiry counts anew from now, so that
 // the bridge's own absence ends none.
 func (s *server) restore() error {
-	records, messages, err := s.store.load()
+	records, messages, retained, err := s.store.load()
 	if err != nil {
 		return err
 	}
+	s.restoreKept(retained)
 	for id, r := range records {
 		rights := s.users.rightsOf(r.User)
 		if rights == nil {
