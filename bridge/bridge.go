@@ -148,7 +148,7 @@ func (b *Bridge) build() (err error) {
 		return err
 	}
 	b.commands, err = command.New(b.cfg.Command, command.Options{
-		Sender: b.endpoint, Directory: directory{b}, Breakers: b.breakers, Heard: b.fleet.Heard, Measure: b.measureLink,
+		Sender: b.endpoint, Directory: directory{b}, Breakers: b.breakers, Heard: b.fleet.Heard, Measure: b.measureLink, Inside: b.learn,
 		Log: b.log, Registerer: b.reg,
 	})
 	if err != nil {

@@ -113,7 +113,15 @@ func (b *Bridge) obeyed(device, target gb28181.ID, cmd *mapping.Command, r comma
 			b.learnConfig(device, cmd.Reported)
 		}
 	}
-	if cmd.CmdType == "Catalog" && !r.Partial {
+	switch {
+	case cmd.CmdType != "Catalog" || cmd.Next != "":
+	case r.Partial: // each packet has been applied as it came; who is missing may yet be there
+		there, _ := b.fleet.Device(device)
+		b.shadows.Report(thing(device), map[string]any{"channels": there.Channels}, nil)
+		b.publishEvent(event{kind: "catalog", device: device.String(), at: time.Now(), fields: withoutNil(map[string]any{
+			"channels": there.Channels, "partial": true, "got": r.Fields["got"], "sum_num": r.Fields["sum_num"],
+		})})
+	default:
 		b.catalogComplete(device, r.Messages)
 	}
 }

@@ -165,7 +165,12 @@ func (c *client) shadow(thing, name string) map[string]any {
 // reported waits until cond holds for what a shadow reports, and returns that.
 func (c *client) reported(thing, name, what string, cond func(map[string]any) bool) map[string]any {
 	c.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	return c.reportedWithin(10*time.Second, thing, name, what, cond)
+}
+
+func (c *client) reportedWithin(limit time.Duration, thing, name, what string, cond func(map[string]any) bool) map[string]any {
+	c.t.Helper()
+	deadline := time.Now().Add(limit)
 	var last any
 	for time.Now().Before(deadline) {
 		if doc := c.shadow(thing, name); doc != nil {

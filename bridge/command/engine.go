@@ -47,8 +47,9 @@ type Options struct {
 	Sender     Sender
 	Directory  Directory
 	Breakers   *guard.Breakers
-	Heard      func(device gb28181.ID) // a device answered: a sign of life
-	Measure    Measure                 // nil: nobody measures
+	Heard      func(device gb28181.ID)                     // a device answered: a sign of life
+	Inside     func(device gb28181.ID, m *gb28181.Message) // told of a Response that came within the 200; nil: nobody
+	Measure    Measure                                     // nil: nobody measures
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }

@@ -47,6 +47,9 @@ func (j *job) exchange(ctx, until context.Context) (Result, *mapping.Error) {
 		return Result{}, why
 	}
 	inside := responseIn(resp, p.Zone)
+	if inside != nil && e.o.Inside != nil {
+		e.o.Inside(j.device, inside)
+	}
 	if cmd.Answer == mapping.AnswerNone && err == nil {
 		return j.acknowledged(inside)
 	}
