@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -138,9 +139,12 @@ func (o *options) target(ctx context.Context, s *scenario.Scenario) (_ target, s
 	remove := func() error { return os.RemoveAll(folder) }
 	binary := o.bridge
 	if binary == "" {
-		if binary, err = build(ctx, folder); err != nil {
-			return target{}, nil, errors.Join(err, remove())
-		}
+		binary, err = build(ctx, folder)
+	} else {
+		binary, err = filepath.Abs(binary) // it will run in that folder
+	}
+	if err != nil {
+		return target{}, nil, errors.Join(err, remove())
 	}
 	log, closeLog := io.Writer(nil), func() error { return nil }
 	if o.log != "" {
