@@ -58,7 +58,9 @@ type Bridge struct {
 	fleet         *fleet.Fleet
 	endpoint      *sip.Endpoint
 	commands      *command.Engine
+	pace          *pace
 	recovery      *recovery
+	healing       *healing
 	frequent      *throttle
 	refreshes     *throttle
 	quirks        *quirk.Table
@@ -119,9 +121,10 @@ func (b *Bridge) build() (err error) {
 	b.quirks, b.twins, b.rivals = quirk.New(b.cfg.Quirks), newTwins(), newRivals()
 	b.info = newInfo(func() { b.broker.Publish(b.infoMessage()) })
 	b.frequent, b.refreshes, b.switches = newThrottle(shadowInterval), newThrottle(refreshInterval), newThrottle(switchInterval)
-	b.recovery = newRecovery(b.cfg.RecoveryRate, b.bringUpToDate)
+	b.pace = newPace(b.cfg.RecoveryRate)
+	b.recovery = newRecovery(recoveryOptions{Wait: b.pace.Wait, Questions: b.questions, Ask: b.askReturned})
 	b.metrics = newMetrics(b.reg, b.recovery.Len)
-	b.breakers, err = guard.NewBreakers(guard.BreakerOptions{OnChange: b.breakerChanged, Probe: b.probe, Registerer: b.reg})
+	b.breakers, err = guard.NewBreakers(guard.BreakerOptions{OnChange: b.breakerChanged, Probe: func(device string) { b.healing.Probe(device) }, Registerer: b.reg})
 	if err != nil {
 		return err
 	}
@@ -157,7 +160,7 @@ func (b *Bridge) build() (err error) {
 	b.upstreams = upstreams{}
 	b.overrides, b.locals = newOverrides(), newLocals()
 	b.subscriptions = subscribe.New(subscribe.Options{
-		Requester: b.commands, Wanted: b.wantedSubscriptions, Online: b.isOnline, Wait: b.recovery.limit.Wait,
+		Requester: b.commands, Wanted: b.wantedSubscriptions, Online: b.isOnline, Wait: b.pace.Wait,
 		Report: b.reportSubscriptions, Live: b.fleet.SetSubscribed, Log: b.log,
 		Polled: func(device gb28181.ID) bool { return b.quirks.Of(device).PollCatalog },
 		Poll: func(ctx context.Context, device gb28181.ID) error {
@@ -185,6 +188,11 @@ func (b *Bridge) build() (err error) {
 	b.shadows.Observe(b)
 	b.buildUpstreams()
 	b.reconciler = shadowsync.NewReconciler(b.shadows, actuator{b}, reconcileParallel)
+	b.reconciler.OnSettled(b.pace.Settle)
+	b.healing = &healing{
+		pace: b.pace, recovery: b.recovery, subscriptions: b.subscriptions, breakers: b.breakers, links: b.links,
+		compare: b.reconciler.Return,
+	}
 	return nil
 }
 

@@ -186,27 +186,22 @@ func (b *Bridge) ask(ctx context.Context, device gb28181.ID, name string) (comma
 	return r, nil
 }
 
-// bringUpToDate asks a device that returned what the configuration names. The first
-// question that is not answered ends it: all are asked again after a while. Its quirks count
-// from the answer on that tells its model.
-func (b *Bridge) bringUpToDate(ctx context.Context, device gb28181.ID) error {
-	for i := 0; ; i++ {
-		questions := b.cfg.OnRegister
-		if own := b.quirks.Of(device).OnRegister; own != nil {
-			questions = own
-		}
-		if i >= len(questions) {
-			return nil
-		}
-		name := questions[i]
-		if err := b.recovery.limit.Wait(ctx); err != nil {
-			return err
-		}
-		if _, err := b.ask(ctx, device, name); err != nil {
-			b.log.Debug("device not brought up to date yet", "device", device, "cmd", name, "err", err)
-			return err
-		}
+// questions are what a returned device is asked, as the configuration names them. Its quirks
+// count from the answer on that tells its model.
+func (b *Bridge) questions(device gb28181.ID) []string {
+	if own := b.quirks.Of(device).OnRegister; own != nil {
+		return own
 	}
+	return b.cfg.OnRegister
+}
+
+// askReturned asks a returned device one of them.
+func (b *Bridge) askReturned(ctx context.Context, device gb28181.ID, name string) error {
+	_, err := b.ask(ctx, device, name)
+	if err != nil {
+		b.log.Debug("device not brought up to date yet", "device", device, "cmd", name, "err", err)
+	}
+	return err
 }
 
 // confirmAlarm sends the platform's Response to an alarm, whose To is the device that sent it

@@ -24,7 +24,7 @@ func (a actuator) configure(ctx context.Context, device gb28181.ID, target strin
 		return map[string]any{"config": map[string]any{configuration.Name: value}}
 	}
 	read := func() (any, *mapping.Error) {
-		r, why := a.commands.Do(ctx, device, target, mapping.ReadConfiguration(configuration, readBackTimeout))
+		r, why := a.do(ctx, device, target, mapping.ReadConfiguration(configuration, readBackTimeout))
 		if why != nil {
 			return nil, why
 		}
@@ -51,7 +51,7 @@ func (a actuator) configure(ctx context.Context, device gb28181.ID, target strin
 	if why != nil {
 		return nil, &shadowsync.Refusal{Code: why.Code, Message: why.Message}
 	}
-	_, unanswered := a.commands.Do(ctx, device, target, cmd)
+	_, unanswered := a.do(ctx, device, target, cmd)
 	if unanswered != nil && unanswered.Code != mapping.CodeTimeout {
 		return nil, &shadowsync.Refusal{Code: unanswered.Code, Message: unanswered.Message}
 	}

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 
+	"github.com/gb2mqtt/gb2mqtt/bridge/command"
 	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
 	"github.com/gb2mqtt/gb2mqtt/bridge/guard"
 	"github.com/gb2mqtt/gb2mqtt/mapping"
@@ -80,11 +81,19 @@ func (a actuator) Make(ctx context.Context, k shadowsync.Key, w shadowsync.Wish)
 	}
 	cmd, why := wish.Command(a.reportedAt(k, w.Path))
 	if why == nil {
-		_, why = a.commands.Do(ctx, device, target, cmd)
+		_, why = a.do(ctx, device, target, cmd)
 	}
 	if why != nil {
 		return nil, &shadowsync.Refusal{Code: why.Code, Message: why.Message}
 	}
 	a.tellChanges(k, cmd.Reported)
 	return cmd.Reported, nil
+}
+
+// do sends a command of a wish, in its turn where its device has just returned with others.
+func (a actuator) do(ctx context.Context, device gb28181.ID, target string, cmd *mapping.Command) (command.Result, *mapping.Error) {
+	if err := a.pace.WaitFor(ctx, device.String()); err != nil {
+		return command.Result{}, mapping.Errorf(mapping.CodeUnavailable, "the bridge is stopping")
+	}
+	return a.commands.Do(ctx, device, target, cmd)
 }

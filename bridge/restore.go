@@ -169,6 +169,7 @@ func (b *Bridge) janitor(ctx context.Context) error {
 			b.rivals.sweep(now)
 			b.refreshes.sweep(now)
 			b.switches.sweep(now)
+			b.recovery.sweep(now)
 		}
 	}
 }

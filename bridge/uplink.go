@@ -44,10 +44,7 @@ func (b *Bridge) Registered(r fleet.Registration, fresh bool) {
 	fields["rival"] = b.rivals.of(r.Device, r.At) // told of just before
 	b.publishEvent(event{kind: "registered", device: r.Device.String(), at: r.At, fields: withoutNil(fields)})
 	b.log.Info("registered", "device", r.Device, "transport", r.Path.Network, "remote", r.Path.Remote)
-	b.links.Reset(r.Device.String()) // what was lost while it started anew tells nothing of its link
-	b.recovery.Returned(r.Device)
-	b.subscriptions.Fresh(r.Device)
-	b.reconciler.Return(r.Device.String(), true)
+	b.healing.Registered(r.Device)
 }
 
 // Unregistered tells that a device took its leave.
@@ -81,25 +78,7 @@ func (b *Bridge) Presence(c fleet.Change) {
 		level = slog.LevelDebug // Registered has said so
 	}
 	b.log.Log(context.Background(), level, "presence", "device", c.Device, "presence", c.Presence, "reason", c.Reason, "previous", c.Previous)
-
-	switch {
-	case c.Previous == fleet.Online:
-		b.recovery.Left(c.Device)
-		b.subscriptions.Left(c.Device)
-		b.breakers.Trip(id, c.Reason)
-	case c.Presence == fleet.Online:
-		b.breakers.Alive(id)
-		if c.Previous == fleet.Offline && c.Reason != fleet.ReasonRegistered {
-			b.recovery.Returned(c.Device) // a return by keepalive alone: it may have changed while it was away
-			b.subscriptions.Fresh(c.Device)
-		} else {
-			b.subscriptions.Online(c.Device)
-		}
-		b.reconciler.Return(id, false)
-	}
-	if c.Presence == fleet.Offline {
-		b.subscriptions.Gone(c.Device)
-	}
+	b.healing.Changed(c)
 }
 
 // Save keeps what must survive a restart.
@@ -126,9 +105,7 @@ func (b *Bridge) breakerChanged(device string, state guard.State, reason string,
 		fields["retry_at"] = retryAt.UnixMilli()
 	}
 	b.publishEvent(event{kind: "breaker", device: device, at: time.Now(), fields: withoutNil(fields)})
-	if state != guard.Open {
-		b.reconciler.Return(device, false)
-	}
+	b.healing.Breaker(device, state)
 }
 
 func seconds(d time.Duration) any {

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"cmp"
-	"context"
 	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/bridge/command"
@@ -118,22 +117,6 @@ func (b *Bridge) mqttClient(user, _ string, connected bool) {
 	} else {
 		b.fleet.MQTTDisconnected(id)
 	}
-}
-
-// probe asks a device for its status to learn whether it is well again: its breaker is half
-// open and nobody else wants anything of it.
-func (b *Bridge) probe(device string) {
-	id, err := gb28181.ParseID(device)
-	if err != nil {
-		return
-	}
-	go func() { // one per device at most: the breaker asks for one probe at a time
-		ctx, cancel := context.WithTimeout(context.Background(), 2*b.cfg.SIP.TransactionTimeout)
-		defer cancel()
-		if _, err := b.ask(ctx, id, "device_status"); err != nil {
-			b.log.Debug("probe failed", "device", device, "err", err)
-		}
-	}()
 }
 
 // failing names the parts that are not in order, for /readyz.

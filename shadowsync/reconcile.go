@@ -65,9 +65,11 @@ type Reconciler struct {
 	docs  reportedDocuments
 	act   Actuator
 	slots chan struct{} // bounds the things that are worked on at once
-	ctx   context.Context
-	stop  context.CancelFunc
-	work  sync.WaitGroup
+	// settled is told of each thing that nothing is left to look at of.
+	settled func(thing string)
+	ctx     context.Context
+	stop    context.CancelFunc
+	work    sync.WaitGroup
 
 	mu     sync.Mutex // guards things and closed; never held across Make or Report
 	things map[string]*thingWork
@@ -101,6 +103,10 @@ func NewReconciler(docs reportedDocuments, act Actuator, parallel int) *Reconcil
 		ctx: ctx, stop: stop, things: make(map[string]*thingWork),
 	}
 }
+
+// OnSettled has settled called, before the first Kick is, whenever all of a thing that was to be
+// looked at has been. It must not block or call the Reconciler.
+func (r *Reconciler) OnSettled(settled func(thing string)) { r.settled = settled }
 
 // Close ends all work and waits for it. Wishes that were not finished are worked on after
 // the next start.
@@ -191,6 +197,9 @@ func (r *Reconciler) take(thing string, t *thingWork) (names []string, more bool
 		return names, true
 	}
 	defer r.mu.Unlock()
+	if r.settled != nil {
+		r.settled(thing)
+	}
 	t.running = false
 	if t.timer != nil {
 		t.timer.Stop()
