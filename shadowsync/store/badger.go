@@ -19,8 +19,12 @@ const (
 	memTableSize     = 8 << 20
 	valueLogFileSize = 16 << 20 // mapped at twice its size, and sparse: values are kept in the tables
 	valueThreshold   = 1 << 20  // values up to this stay beside their keys
-	indexCacheSize   = 4 << 20
+	indexCacheSize   = 16 << 20
 	blockCacheSize   = 4 << 20
+	// Tables are small on all levels: a compaction builds a dozen at a time, each in buffers of
+	// several times its size.
+	tableSize           = 1 << 20
+	tableSizeMultiplier = 1 // from level to level
 )
 
 // format is the version of keys and values that this program writes.
@@ -53,10 +57,12 @@ func openBadger(cfg Config, log *slog.Logger) (db *badger.DB, err error) {
 		WithBlockCacheSize(blockCacheSize).
 		WithCompression(options.Snappy).
 		WithChecksumVerificationMode(options.OnBlockRead). // a damaged block is an error, not nonsense
+		WithBaseTableSize(tableSize).
 		WithNumCompactors(2).
 		WithNumGoroutines(2).
 		WithDetectConflicts(false). // one writer
 		WithMetricsEnabled(false)
+	opt.TableSizeMultiplier = tableSizeMultiplier
 	db, err = badger.Open(opt)
 	switch {
 	case err == nil:
