@@ -28,7 +28,7 @@ func (a actuator) configure(ctx context.Context, device gb28181.ID, target strin
 		if why != nil {
 			return nil, why
 		}
-		return r.Fields[configuration.Name], nil
+		return configuration.Brief(r.Fields[configuration.Name]), nil
 	}
 	value := want
 	if missing := configuration.Missing(value); len(missing) > 0 {

@@ -27,6 +27,7 @@ type configNode struct {
 	list      bool   // JSON has an array: the element repeats
 	wrap      string // of a list: the element around it, "" for none
 	count     string // of a list: the element that tells how many, "" for none
+	segment   bool   // in a shadow it is a text
 }
 
 // The kinds of nodes that the table below is made of.
@@ -68,7 +69,7 @@ var Configurations = []Configuration{
 		flagNode("RecordEnable", "record_enable", true),
 		{tag: "RecordSchedule", name: "record_schedules", list: true, high: 7, count: "RecordScheduleSumNum", children: []configNode{
 			wholeNode("WeekDayNum", "week_day_num", 1, 7, true),
-			{tag: "TimeSegment", name: "time_segments", list: true, high: 8, count: "TimeSegmentSumNum", children: []configNode{
+			{tag: "TimeSegment", name: "time_segments", segment: true, list: true, high: 8, count: "TimeSegmentSumNum", children: []configNode{
 				wholeNode("StartHour", "start_hour", 0, 23, true), wholeNode("StartMin", "start_min", 0, 59, true),
 				wholeNode("StartSec", "start_sec", 0, 59, true), wholeNode("StopHour", "stop_hour", 0, 24, true),
 				wholeNode("StopMin", "stop_min", 0, 59, true), wholeNode("StopSec", "stop_sec", 0, 59, true),
@@ -137,8 +138,8 @@ func (c Configuration) Missing(value any) []string {
 	return c.lacks(value, func(n configNode) bool { return n.must || n.count != "" })
 }
 
-// written is value as it stands in a device that was told it: the lists that it does not name
-// are empty.
+// written is value as it stands in the shadow of a device that was told it: the lists that it
+// does not name are empty.
 func (c Configuration) written(value any) any {
 	object, ok := value.(map[string]any)
 	if !ok {
@@ -148,7 +149,7 @@ func (c Configuration) written(value any) any {
 	for _, list := range c.lacks(value, func(n configNode) bool { return n.count != "" }) {
 		out[list] = []any{}
 	}
-	return out
+	return c.Brief(out)
 }
 
 // lacks names the children of some sort that value, an object, does not have.

@@ -43,6 +43,9 @@ func (n configNode) encode(path string, value any) (gb28181.Field, *Error) {
 		return field, nil
 	}
 	object, ok := value.(map[string]any)
+	if text, isText := value.(string); isText && n.segment {
+		return field, Errorf(CodeBadRequest, "%s: %s is not accepted; use a text such as %s", path, show(text), segmentForm)
+	}
 	if !ok || len(object) == 0 {
 		return field, Errorf(CodeBadRequest, "%s: %s is not accepted; use an object with %s", path, show(value), strings.Join(n.names(), ", "))
 	}
@@ -92,6 +95,9 @@ func (n configNode) encodeList(path string, value any) (items []gb28181.Field, c
 	item := n
 	item.list = false
 	for i, v := range list {
+		if n.segment {
+			v = wholeSegment(v)
+		}
 		f, why := item.encode(fmt.Sprintf("%s[%d]", path, i), v)
 		if why != nil {
 			return nil, 0, why

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
@@ -120,5 +121,40 @@ func TestConfirmedConfigurationIsReportedAsItStandsThen(t *testing.T) {
 	got, err := json.Marshal(c.Reported)
 	if want := `{"config":{"mirror":2,"picture_mask":{"on":false,"regions":[]}}}`; err != nil || string(got) != want {
 		t.Errorf("reported %s, want %s", got, want)
+	}
+}
+
+// A recording plan with its segments would lie seven levels deep.
+func TestRecordingPlanFitsIntoAShadow(t *testing.T) {
+	body, err := os.ReadFile("gb28181/testdata/configdownload/recordplan.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := gb28181.Decode(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	patch, err := json.Marshal(ConfigPatch(m))
+	if want := `"time_segments":["00:00:00-12:00:00","18:30:00-23:59:59"]`; err != nil || !strings.Contains(string(patch), want) {
+		t.Errorf("reported is %s, want %s", patch, want)
+	}
+	plan, _ := FindConfiguration("record_plan")
+	texts := map[string]any{"record_enable": true, "stream_number": 0, "record_schedules": []any{
+		map[string]any{"week_day_num": 1, "time_segments": []any{"00:00:00-12:00:00", "18:30:00-23:59:59"}}}}
+	segment := func(n ...int) map[string]any {
+		return map[string]any{"start_hour": n[0], "start_min": n[1], "start_sec": n[2], "stop_hour": n[3], "stop_min": n[4], "stop_sec": n[5]}
+	}
+	objects := map[string]any{"record_enable": true, "stream_number": 0, "record_schedules": []any{
+		map[string]any{"week_day_num": 1, "time_segments": []any{segment(0, 0, 0, 12, 0, 0), segment(18, 30, 0, 23, 59, 59)}}}}
+	a, why := plan.Encode(texts)
+	b, why2 := plan.Encode(objects)
+	if why != nil || why2 != nil || !reflect.DeepEqual(a, b) || !reflect.DeepEqual(plan.Brief(objects), texts) {
+		t.Errorf("%v %v: texts become %+v, objects %+v", why, why2, a, b)
+	}
+	for _, wrong := range []any{"8-18", "08:00:00-25:00:00", 5, map[string]any{}} {
+		texts["record_schedules"].([]any)[0].(map[string]any)["time_segments"] = []any{wrong}
+		if _, why := plan.Encode(texts); why == nil || why.Code != CodeBadRequest {
+			t.Errorf("%v was taken: %v", wrong, why)
+		}
 	}
 }

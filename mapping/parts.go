@@ -88,7 +88,7 @@ func ConfigPatch(m *gb28181.Message) map[string]any {
 	config := make(map[string]any)
 	for _, c := range Configurations {
 		if v, there := fields[c.Name]; there && c.Name != "snapshot" {
-			config[c.Name] = v
+			config[c.Name] = c.Brief(v)
 		}
 	}
 	if len(config) == 0 {
