@@ -75,6 +75,7 @@ func command(out, progress io.Writer) *cobra.Command {
 	f.Var((*refusals)(&d.RefuseSubscribe), "refuse-subscribe", "subscriptions to refuse: catalog, alarm, position, ptz_position, each with =CODE for another than 403")
 	f.DurationVar(&d.SubscriptionMost, "subscription-most", 0, "the longest subscription that is granted; 0: as asked for")
 	f.Float64Var(&d.Loss, "loss", 0, "share of datagrams dropped, each way, 0 to 1 (UDP)")
+	f.Uint64Var(&d.Seed, "seed", 0, "of the dice that decide which datagrams are lost; 0: other ones each time")
 	f.Var(&o.fleet.Die, "die", "share of devices that fall silent: 0.1 at some moment of the run, 0.1@30s so long after their start; at SIGUSR1 too (all without --die), and back at SIGUSR2")
 	f.IntVar(&d.Records, "records", 24, "recordings of each channel, each of an hour, 0 to 10000")
 	f.IntVar(&d.Cards, "cards", 1, "SD cards of each device, 0 to 8")

@@ -48,6 +48,7 @@ type Config struct {
 	Repeat           bool // each Catalog packet goes out twice, as two requests
 
 	Loss          float64       // share of own sent and received datagrams that is dropped, 0…1; UDP only
+	Seed          uint64        // of the dice that decide which; 0: other ones each time
 	AnswerDelay   time.Duration // before a request's SIP answer
 	ResponseDelay time.Duration // before a Query's or Control's Response
 	Reboot        time.Duration // how long TeleBoot keeps the device away; 2s

@@ -27,6 +27,7 @@ type Device struct {
 	hub   *hub   // shared sockets of a fleet; nil: one of its own
 	stats *Stats // nil counts nothing
 	born  time.Time
+	dice  dice // of lost datagrams
 
 	silence   atomic.Bool // dead: neither sends nor hears
 	answering atomic.Bool
@@ -82,6 +83,7 @@ func New(cfg Config) (*Device, error) {
 // newDevice makes a device of a configuration that has been checked.
 func newDevice(cfg Config) *Device {
 	d := &Device{cfg: cfg, born: time.Now(), beatEvery: cfg.Keepalive, misses: 3}
+	d.dice.init(cfg.Loss, cfg.Seed)
 	d.silence.Store(cfg.Silent)
 	d.answering.Store(true)
 	d.regCall, d.regTag = token()+"@"+cfg.Domain, token()
@@ -200,7 +202,7 @@ func (d *Device) release(l *link) {
 // when the device wants to be registered.
 func (d *Device) readLink(l *link) {
 	err := l.read(d.buffer, func(raw []byte) {
-		if !l.stream && d.loses() {
+		if !l.stream && d.dice.lose(false) {
 			return
 		}
 		d.receive(l, raw)

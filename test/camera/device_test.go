@@ -217,6 +217,26 @@ func TestRunRegistersUntilItSucceedsAndUnregisters(t *testing.T) {
 	}
 }
 
+func TestLossFallsAsItsSeedHasIt(t *testing.T) {
+	tosses := func(seed uint64, share float64) (lost string) {
+		var d dice
+		d.init(share, seed)
+		for i := range 200 {
+			lost += digit(d.lose(i%3 == 0))
+		}
+		return lost
+	}
+	if a, b := tosses(7, 0.3), tosses(7, 0.3); a != b {
+		t.Errorf("one seed, two falls:\n%s\n%s", a, b)
+	}
+	if n := strings.Count(tosses(7, 0.3), "1"); n < 40 || n > 80 || tosses(7, 0.3) == tosses(8, 0.3) {
+		t.Errorf("%d of 200 are lost at 30 %%, or the seed does not matter", n)
+	}
+	if strings.Contains(tosses(0, 0), "1") || strings.Contains(tosses(0, 1), "0") {
+		t.Error("something is lost at 0, or comes through at 1")
+	}
+}
+
 func TestLossDropsDatagrams(t *testing.T) {
 	p := newPlatform(t)
 	d := started(t, p, func(c *Config) { c.Loss, c.Timeout = 1, 50*time.Millisecond })

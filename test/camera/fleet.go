@@ -99,6 +99,9 @@ func NewFleet(cfg FleetConfig) (*Fleet, error) {
 		c := common
 		c.ID = fmt.Sprintf("%s%07d", cfg.FirstID[:13], serial+i)
 		c.Channels = channelsOf(c.ID, i, cfg.Channels)
+		if c.Seed != 0 {
+			c.Seed += uint64(i)
+		}
 		d := newDevice(c)
 		d.clock, d.hub, d.stats, d.buffer = f.clocks[i%len(f.clocks)], f.hub, f.stats, 8192
 		d.firstBeat = func(every time.Duration) time.Duration { return time.Duration(rand.Float64() * float64(every)) }

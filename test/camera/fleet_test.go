@@ -267,7 +267,7 @@ func BenchmarkKeepalive(b *testing.B) {
 	}
 	d := newDevice(cfg)
 	d.clock, d.stats, d.link = newClock(), new(Stats), &link{}
-	d.cfg.Loss = 1 // all but the socket
+	d.SetLoss(1) // all but the socket
 	b.ReportAllocs()
 	for b.Loop() {
 		var sent *transaction

@@ -108,7 +108,7 @@ func (h *hub) read(l *link) {
 			}
 		}
 		h.mu.Unlock()
-		if d != nil && !d.silent() && !d.loses() {
+		if d != nil && !d.silent() && !d.dice.lose(false) {
 			d.dispatch(l, m)
 		}
 	})

@@ -208,7 +208,7 @@ func (d *Device) dropLocked(i int) {
 // transmit sends b unless the device is silent or chance loses it. A UDP error is a lost
 // datagram; a broken TCP connection shows at its reader.
 func (d *Device) transmit(l *link, b []byte) {
-	if d.silent() || !l.stream && d.loses() {
+	if d.silent() || !l.stream && d.dice.lose(true) {
 		return
 	}
 	if err := l.write(b); err != nil {
@@ -218,9 +218,6 @@ func (d *Device) transmit(l *link, b []byte) {
 		}
 	}
 }
-
-// loses tosses for one datagram.
-func (d *Device) loses() bool { return d.cfg.Loss > 0 && rand.Float64() < d.cfg.Loss }
 
 // compose writes a request.
 func (d *Device) compose(o outgoing, l *link, branch string) []byte {
