@@ -17,6 +17,11 @@ var requests = []struct {
 }{
 	{file: "devicecontrol/ptzcmd", name: "ptz", args: `{"pan":100,"tilt":-50}`},
 	{file: "devicecontrol/ptzcmd-preset", name: "preset", args: `{"action":"call","id":5}`},
+	{file: "devicecontrol/ptzcmd-focus", name: "focus", args: `{"speed":128}`},
+	{file: "devicecontrol/ptzcmd-iris", name: "iris", args: `{"speed":-128}`},
+	{file: "devicecontrol/ptzcmd-cruise", name: "cruise", args: `{"action":"speed","id":1,"value":300}`},
+	{file: "devicecontrol/ptzcmd-scan", name: "scan", args: `{"action":"left","id":1}`},
+	{file: "devicecontrol/ptzcmd-aux", name: "aux", args: `{"id":1,"on":true}`},
 	{file: "devicecontrol/teleboot", name: "reboot"},
 	{file: "devicecontrol/recordcmd", name: "record", args: `{"on":true}`},
 	{file: "devicecontrol/guardcmd", name: "guard", args: `{"on":true}`},
@@ -44,7 +49,7 @@ var requests = []struct {
 	{file: "configdownload/query", name: "config_get", args: `{"types":["basic","VideoParamOpt","osd"]}`},
 	{file: "presetquery/query", name: "presets"},
 	{file: "mobileposition/query", name: "position"},
-	{file: "homeposition/query", name: "home_position_get"},
+	{file: "homepositionquery/query", name: "home_position_get"},
 	{file: "cruisetracklistquery/query", name: "cruise_tracks"},
 	{file: "cruisetrackquery/query", name: "cruise_track", args: `{"id":0}`},
 	{file: "ptzposition/query", name: "ptz_status"},
@@ -81,6 +86,21 @@ func TestRequestsAreTheBytesOfTheirGoldenFiles(t *testing.T) {
 		m, err := gb28181.Decode(got)
 		if err != nil || m.SN != 17 || m.DeviceID != target || m.Faulty || !m.IsStandard() {
 			t.Errorf("%s: read as %+v, %v", name, m, err)
+		}
+	}
+}
+
+// A command without its bytes here would be one that nobody has looked at.
+func TestEveryCommandHasItsGoldenBytes(t *testing.T) {
+	sent := make(map[string]bool)
+	for _, r := range requests {
+		sent[r.name] = true
+	}
+	for name, row := range commands {
+		cmd := new(Command)
+		row.build(&arguments{values: map[string]any{}}, cmd, false)
+		if cmd.Local == nil && name != "raw" && !sent[name] {
+			t.Errorf("of the command %s no golden file holds the bytes", name)
 		}
 	}
 }

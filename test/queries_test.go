@@ -27,7 +27,7 @@ var queries = []struct {
 	{name: "cruise_tracks", answers: []string{"cruisetracklistquery/two"}, want: map[string]any{"cruise_tracks.0.name": "夜间"}},
 	{name: "cruise_track", args: `{"id":0}`, answers: []string{"cruisetrackquery/plain"}, want: map[string]any{"cruise_points.1.stay_time": 15.0, "name": "夜间"}},
 	{name: "sd_status", answers: []string{"sdcardstatus/two"}, want: map[string]any{"cards.1.status": "formatting", "cards.1.format_progress": 50.0}},
-	{name: "home_position_get", answers: []string{"homeposition/dahua-cmdtype"}, want: map[string]any{"home_position.enabled": false, "home_position.reset_time": 600.0}},
+	{name: "home_position_get", answers: []string{"homepositionquery/dahua-cmdtype"}, want: map[string]any{"home_position.enabled": false, "home_position.reset_time": 600.0}},
 	{name: "ptz_status", answers: []string{"ptzposition/response"}, want: map[string]any{"pan": 120.5, "max_view_distance": 200.0}},
 	{name: "ptz_status", answers: []string{"ptzposition/response-refused"}, code: 502},
 	{name: "position", answers: []string{"mobileposition/response-root"}, want: map[string]any{"longitude": 117.1}},

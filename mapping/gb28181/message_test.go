@@ -70,6 +70,30 @@ func TestSamplesAreTheSameWrittenAndReadAgain(t *testing.T) {
 	}
 }
 
+// A CmdType of the standard without a sample would be one that nobody has read.
+func TestEveryCmdTypeHasItsSamples(t *testing.T) {
+	seen := make(map[string]bool)
+	for name, body := range samples(t) {
+		m, err := Decode(body)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		folder, _, _ := strings.Cut(name, "/")
+		if m.IsStandard() != (folder != "unknown") || m.IsStandard() && strings.ToLower(m.CmdType) != folder {
+			t.Errorf("%s is a %s", name, m.CmdType)
+		}
+		if !strings.HasSuffix(name, ".sent.xml") {
+			seen[m.CmdType] = true
+		}
+	}
+	for _, cmdType := range cmdTypes {
+		if !seen[cmdType] {
+			t.Errorf("%s has no sample in testdata/%s", cmdType, strings.ToLower(cmdType))
+		}
+	}
+}
+
 func TestAQuickLookAtAKeepaliveAgreesWithReadingIt(t *testing.T) {
 	quick := 0
 	for name, body := range samples(t) {

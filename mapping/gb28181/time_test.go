@@ -42,3 +42,20 @@ func TestADeviceWithAClockOfItsOwnIsReadAndWrittenByIt(t *testing.T) {
 		t.Errorf("written as %s", got)
 	}
 }
+
+// FuzzParseTime holds that a time that was read is the same written and read again, to the second.
+func FuzzParseTime(f *testing.F) {
+	for _, text := range []string{"2026-09-23T08:09:10", "2026-09-23 08:09:10.250", "2026-09-23T08:09:10+08:00", "2026-09-23T00:09:10Z", "2026-09-23", "0000-00-00T00:00:00"} {
+		f.Add(text, 8*60)
+	}
+	f.Fuzz(func(t *testing.T, text string, minutes int) {
+		zone := time.FixedZone("", minutes%(14*60)*60)
+		at, ok := ParseTimeIn(text, zone)
+		if !ok || at.Year() < 1 || at.Year() > 9998 {
+			return
+		}
+		if again, ok := ParseTimeIn(FormatTime(at, zone), zone); !ok || !again.Equal(at.Truncate(time.Second)) {
+			t.Errorf("%q is %v; written as %s it is %v, %v", text, at, FormatTime(at, zone), again, ok)
+		}
+	})
+}
