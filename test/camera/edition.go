@@ -23,7 +23,7 @@ var until2016 = []string{"IFameCmd", "Alarm"}
 
 // understands reports whether a CmdType, Control element or ConfigType is one of the device's
 // edition.
-func (c Config) understands(word string) bool {
+func (c *Config) understands(word string) bool {
 	switch c.Edition {
 	case Edition2016:
 		return !slices.Contains(since2022, word)

@@ -172,7 +172,7 @@ var quirks = []QuirkInfo{
 }
 
 // has reports whether the device has a quirk.
-func (c Config) has(q Quirk) bool { return slices.Contains(c.Quirks, q) }
+func (c *Config) has(q Quirk) bool { return slices.Contains(c.Quirks, q) }
 
 // quirky checks the quirks, and fills in what some of them stand for.
 func (c *Config) quirky() error {

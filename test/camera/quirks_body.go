@@ -50,7 +50,7 @@ var (
 )
 
 // misspell changes a body's text before it is encoded.
-func (c Config) misspell(text string) string {
+func (c *Config) misspell(text string) string {
 	if c.has(ControlBytes) {
 		text = addresses.ReplaceAllString(text, "<Address>No. 1\x01\x02\x1f Lane</Address>")
 	}
@@ -78,7 +78,7 @@ func (c Config) misspell(text string) string {
 }
 
 // misanswer is misspell for a Response.
-func (c Config) misanswer(text string) string {
+func (c *Config) misanswer(text string) string {
 	if c.has(NoResult) {
 		text = results.ReplaceAllString(text, "")
 	}
@@ -122,7 +122,7 @@ func renameElement(text, name, to string) string {
 }
 
 // misdescribe is misspell for a catalogue.
-func (c Config) misdescribe(text string) string {
+func (c *Config) misdescribe(text string) string {
 	if c.has(StatusWords) {
 		text = strings.NewReplacer("<Status>ON<", "<Status>ONLINE<", "<Status>OFF<", "<Status>OFFLINE<").Replace(text)
 	}

@@ -11,7 +11,7 @@ var compactName = map[string]string{"Via": "v", "From": "f", "To": "t", "Call-ID
 var fromDomain = regexp.MustCompile(`(?m)^(From: <sip:[^@]*)@[^>]*`)
 
 // wear gives a SIP message the looks that the device's quirks have; at is its own address.
-func (c Config) wear(raw []byte, stream bool, at string) []byte {
+func (c *Config) wear(raw []byte, stream bool, at string) []byte {
 	if len(c.Quirks) == 0 {
 		return raw
 	}
@@ -38,7 +38,7 @@ func (c Config) wear(raw []byte, stream bool, at string) []byte {
 }
 
 // wearLine changes one header line; "" leaves it out.
-func (c Config) wearLine(line string, stream, isRequest bool) string {
+func (c *Config) wearLine(line string, stream, isRequest bool) string {
 	name, value, _ := strings.Cut(line, ": ")
 	switch {
 	case name == "Content-Type" && c.has(NoContentType),
