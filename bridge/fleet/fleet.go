@@ -179,12 +179,18 @@ func (f *Fleet) watch(ctx context.Context) {
 func (f *Fleet) noteStall(last, now time.Time) {
 	gap := now.Sub(last)
 	wall := now.Round(0).Sub(last.Round(0))
-	if gap <= stallGap && (wall-gap).Abs() <= stallGap {
+	if !wasAway(gap, wall) {
 		return
 	}
 	f.stalled.Store(int64(f.since(last)))
 	f.resumed.Store(int64(f.since(now)))
 	f.log.Warn("clock stood still or jumped; silence is counted anew", "gap", gap, "wall", wall)
+}
+
+// wasAway tells whether two ticks that lie gap apart, and wall by the clock on the wall, mean
+// that we were away in between.
+func wasAway(gap, wall time.Duration) bool {
+	return gap > stallGap || (wall-gap).Abs() > stallGap
 }
 
 // turn does what has come due in sh.

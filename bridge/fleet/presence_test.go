@@ -200,6 +200,26 @@ func TestOwnStallMakesNobodyOffline(t *testing.T) {
 	})
 }
 
+func TestWhatCountsAsAStallOfOurOwn(t *testing.T) {
+	for _, c := range []struct {
+		what      string
+		gap, wall time.Duration
+		want      bool
+	}{
+		{"a tick", tick, tick, false},
+		{"a busy machine", 900 * time.Millisecond, 900 * time.Millisecond, false},
+		{"a stopped process", 2 * time.Second, 2 * time.Second, true},
+		{"a clock that was set forward", tick, time.Hour, true},
+		{"a clock that was set back", tick, -time.Hour, true},
+		{"a clock that slews", tick, tick + 500*time.Millisecond, false},
+		{"a machine that slept, as seen by a clock that slept too", tick, 8 * time.Hour, true},
+	} {
+		if got := wasAway(c.gap, c.wall); got != c.want {
+			t.Errorf("%s: %v, want %v", c.what, got, c.want)
+		}
+	}
+}
+
 func TestAfterARestartDevicesAreUnknownUntilHeard(t *testing.T) {
 	other, gone, left := mustID("34020000001320000002"), mustID("34020000001320000003"), mustID("34020000001320000004")
 	synctest.Test(t, func(t *testing.T) {
