@@ -71,6 +71,7 @@ type Bridge struct {
 	subscriptions *subscribe.Manager
 	overrides     *overrides
 	names         *names
+	owing         chan struct{} // capacity 1: there are debts to shadows
 	locals        *locals
 	info          *info
 	http          *httpServer // nil where http.listen is empty
@@ -159,6 +160,7 @@ func (b *Bridge) build() (err error) {
 	}
 	b.upstreams = upstreams{}
 	b.overrides, b.locals = newOverrides(), newLocals()
+	b.owing = make(chan struct{}, 1)
 	b.subscriptions = subscribe.New(subscribe.Options{
 		Requester: b.commands, Wanted: b.wantedSubscriptions, Online: b.isOnline, Wait: b.pace.Wait,
 		Report: b.reportSubscriptions, Live: b.fleet.SetSubscribed, Log: b.log,
@@ -249,7 +251,7 @@ func (b *Bridge) serve(ctx context.Context, ready func()) error {
 		start("info", b.info.Run),
 		start("lists of shadows", b.names.Run),
 		start("janitor", b.janitor),
-		start("shadows after a restart", b.settleShadows),
+		start("debts to shadows", b.settleShadows),
 	}
 	if b.http != nil {
 		rooms = append(rooms, start("HTTP", b.http.Run))

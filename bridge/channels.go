@@ -148,7 +148,8 @@ func (b *Bridge) speaksOfUnknown(device gb28181.ID, channels []catalogChannel) b
 
 // reportChannelPresence shows a channel's presence in its shadow and its retained topic.
 func (b *Bridge) reportChannelPresence(device gb28181.ID, ch fleet.Channel) {
-	b.shadows.Report(channelThing(device, ch.ID), channelPatch(ch), func(shadowsync.Document, error) {
+	b.shadows.Report(channelThing(device, ch.ID), channelPatch(ch), func(_ shadowsync.Document, err error) {
+		b.missed(device, ch.ID, err)
 		if now, there := b.fleet.Channel(device, ch.ID); there {
 			b.publishPresence(device.String(), ch.ID.String(), now.Presence)
 		}

@@ -7,8 +7,6 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/bridge/fleet"
 	"github.com/gb2mqtt/gb2mqtt/broker"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
-	"github.com/gb2mqtt/gb2mqtt/shadowsync"
-	"golang.org/x/time/rate"
 )
 
 // restore gives the fleet what it knew before. Who was online is unknown now, in one change for
@@ -19,83 +17,6 @@ func (b *Bridge) restore() error {
 		b.restoreModels(records)
 		b.fleet.Restore(records, time.Now())
 	}, b.fleet.RestoreChannels)
-}
-
-// debts are what a restart owes to the shadows: the presence that it made, of each device and
-// channel. They are read off the fleet.
-type debts struct{ *Bridge }
-
-// Owed is the presence of a device or a channel whose shadow may not have it yet.
-func (b debts) Owed(k shadowsync.Key) (patch map[string]any, since time.Time) {
-	device, channel, ours := parseKey(k)
-	if !ours || !b.fleet.Unshown(device, channel) {
-		return nil, b.started
-	}
-	if channel.IsZero() {
-		d, _ := b.fleet.Device(device)
-		return b.presencePatch(d), b.started
-	}
-	ch, _ := b.fleet.Channel(device, channel)
-	return channelPatch(ch), b.started
-}
-
-// Paid notes that a shadow has it.
-func (b debts) Paid(k shadowsync.Key) {
-	if device, channel, ours := parseKey(k); ours {
-		b.fleet.Shown(device, channel)
-	}
-}
-
-// parseKey tells whose shadow k may be; channel is zero for a device's own.
-func parseKey(k shadowsync.Key) (device, channel gb28181.ID, ours bool) {
-	device, err := gb28181.ParseID(k.Thing)
-	if err == nil && k.Name != "" {
-		channel, err = gb28181.ParseID(k.Name)
-	}
-	return device, channel, err == nil
-}
-
-// settlePerSecond is how many shadows that nobody asked for are brought in line with a restart
-// in a second: a million of them within the hour, at a few hundredths of a processor.
-const settlePerSecond = 500
-
-// settleShadows has what a restart owes to the shadows written, slowly: who asks for one before
-// sees it already, and most are written anyway when their devices return.
-func (b *Bridge) settleShadows(ctx context.Context) error {
-	pace := rate.NewLimiter(settlePerSecond, settlePerSecond)
-	for place, more := uint64(0), true; more; more = place != 0 {
-		var ids []gb28181.ID
-		ids, place = b.fleet.List(place)
-		for _, id := range ids {
-			if err := b.settleDevice(ctx, id, pace); err != nil {
-				return nil // the bridge stops
-			}
-		}
-	}
-	<-ctx.Done()
-	return nil
-}
-
-func (b *Bridge) settleDevice(ctx context.Context, device gb28181.ID, pace *rate.Limiter) error {
-	settle := func(channel gb28181.ID) error {
-		if !b.fleet.Unshown(device, channel) {
-			return nil
-		}
-		if err := pace.Wait(ctx); err != nil {
-			return err
-		}
-		b.shadows.Settle(shadowsync.Key{Thing: device.String(), Name: channel.String()})
-		return nil
-	}
-	if err := settle(gb28181.ID{}); err != nil {
-		return err
-	}
-	for _, ch := range b.fleet.Channels(device) {
-		if err := settle(ch.ID); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // presencePatch is what a device's shadow says of its presence.

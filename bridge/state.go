@@ -15,8 +15,8 @@ func (b *Bridge) Updated(k shadowsync.Key, doc shadowsync.Document, reported, de
 	if !ours {
 		return
 	}
-	if reported {
-		b.broker.Publish(b.stateMessage(device, channel, doc))
+	if topic := b.topics.of(device, channel, "state"); reported && b.broker.Wanted(topic) {
+		b.broker.Publish(broker.Message{Topic: topic, Payload: statePayload(doc), QoS: 1, Retain: true})
 	}
 	if id, err := gb28181.ParseID(device); err == nil && channel == "" && !reported {
 		b.subscriptions.Wish(id)
@@ -60,12 +60,6 @@ func (b *Bridge) shadowOf(k shadowsync.Key) (device, channel string, ours bool) 
 	}
 	_, there := b.fleet.Channel(id, ch)
 	return k.Thing, k.Name, there
-}
-
-// stateMessage is the retained state topic of a document: what is reported, with version
-// and time.
-func (b *Bridge) stateMessage(device, channel string, doc shadowsync.Document) broker.Message {
-	return broker.Message{Topic: b.topics.of(device, channel, "state"), Payload: statePayload(doc), QoS: 1, Retain: true}
 }
 
 // clearRetained takes a retained topic away.

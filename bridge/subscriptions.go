@@ -8,6 +8,7 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/bridge/subscribe"
 	"github.com/gb2mqtt/gb2mqtt/mapping"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
+	"github.com/gb2mqtt/gb2mqtt/shadowsync"
 )
 
 // overrides are the subscriptions that commands have asked for: they count instead of what is
@@ -67,9 +68,15 @@ func (b *Bridge) wantedSubscriptions(device gb28181.ID) (wanted subscribe.Wanted
 	return wanted
 }
 
-// reportSubscriptions shows what is upheld of a device. Positions of the PTZ are shown where
-// somebody has asked for them.
+// reportSubscriptions shows what is upheld of a device.
 func (b *Bridge) reportSubscriptions(device gb28181.ID, upheld subscribe.Wanted, states map[subscribe.Kind]subscribe.State) {
+	made := func() map[string]any { return subscriptionsPatch(upheld, states) }
+	b.shadows.ReportMade(thing(device), made, false, func(_ shadowsync.Document, err error) { b.missed(device, gb28181.ID{}, err) })
+}
+
+// subscriptionsPatch is what a device's shadow says of its subscriptions. Positions of the PTZ
+// are shown where somebody has asked for them.
+func subscriptionsPatch(upheld subscribe.Wanted, states map[subscribe.Kind]subscribe.State) map[string]any {
 	seconds, words := make(map[string]any), make(map[string]any)
 	for k, state := range states {
 		if k == subscribe.PTZPosition && state == subscribe.Off {
@@ -78,7 +85,7 @@ func (b *Bridge) reportSubscriptions(device gb28181.ID, upheld subscribe.Wanted,
 		}
 		seconds[k.String()], words[k.String()] = int64(upheld[k]/time.Second), string(state)
 	}
-	b.shadows.Report(thing(device), map[string]any{"subscriptions": seconds, "subscription_state": words}, nil)
+	return map[string]any{"subscriptions": seconds, "subscription_state": words}
 }
 
 // subscribed waits until a subscription is as it is wanted, or says why it is not.

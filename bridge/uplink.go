@@ -29,22 +29,37 @@ func (b *Bridge) Registered(r fleet.Registration, fresh bool) {
 	if !fresh {
 		return
 	}
-	registration := map[string]any{
-		"at": r.At.UnixMilli(), "expires": r.Expires,
-		"transport": r.Path.Network.String(), "remote": r.Path.Remote.String(),
-		"user_agent": orNil(r.UserAgent), "gb_version": orNil(r.GBVersion),
-	}
-	d, _ := b.fleet.Device(r.Device)
-	b.shadows.Report(thing(r.Device), map[string]any{
-		"registration": registration,
-		"keepalive":    keepaliveOf(d),
-		"breaker":      b.breakers.State(r.Device.String()).String(),
-	}, nil)
-	fields := maps.Clone(registration)
+	if d, _ := b.fleet.Device(r.Device); d.Since.Before(r.At) {
+		b.shadows.Report(thing(r.Device), b.registrationPatch(d), func(_ shadowsync.Document, err error) {
+			b.missed(r.Device, gb28181.ID{}, err)
+		})
+	} // else its presence has changed with it, which is reported with the registration
+	fields := registrationFields(r)
 	fields["rival"] = b.rivals.of(r.Device, r.At) // told of just before
 	b.publishEvent(event{kind: "registered", device: r.Device.String(), at: r.At, fields: withoutNil(fields)})
 	b.log.Info("registered", "device", r.Device, "transport", r.Path.Network, "remote", r.Path.Remote)
 	b.healing.Registered(r.Device)
+}
+
+// registrationFields is the `registration` section of a device's shadow.
+func registrationFields(r fleet.Registration) map[string]any {
+	return map[string]any{
+		"at": r.At.UnixMilli(), "expires": r.Expires,
+		"transport": r.Path.Network.String(), "remote": r.Path.Remote.String(),
+		"user_agent": orNil(r.UserAgent), "gb_version": orNil(r.GBVersion),
+	}
+}
+
+// registrationPatch is what a device's shadow says of its registration; nothing of one that has
+// never registered.
+func (b *Bridge) registrationPatch(d fleet.Device) map[string]any {
+	if d.Registration.At.IsZero() {
+		return nil
+	}
+	return map[string]any{
+		"registration": registrationFields(d.Registration), "keepalive": keepaliveOf(d),
+		"breaker": b.breakers.State(d.ID.String()).String(),
+	}
 }
 
 // Unregistered tells that a device took its leave.
@@ -57,14 +72,10 @@ func (b *Bridge) Unregistered(device gb28181.ID, at time.Time) {
 // takes the device's channels along.
 func (b *Bridge) Presence(c fleet.Change) {
 	id := c.Device.String()
-	patch := map[string]any{"presence": c.Presence.String(), "presence_reason": c.Reason}
-	if c.Previous == fleet.Online {
-		patch["breaker"] = guard.Open.String() // as Trip below will have it: one update for both
-		patch["keepalive"] = noTrouble()       // what its keepalives said is wrong is no more known than the rest
-	}
-	b.shadows.ReportSealed(thing(c.Device), patch, func(shadowsync.Document, error) {
+	b.shadows.ReportMade(thing(c.Device), func() map[string]any { return b.changePatch(c) }, true, func(_ shadowsync.Document, err error) {
+		b.missed(c.Device, gb28181.ID{}, err)
 		// Told also when the store could not take it: who reads presence goes on from memory.
-		b.publishPresence(id, "", c.Presence)
+		b.publishPresence(id, "", b.presenceTold(c))
 		b.publishEvent(event{kind: "presence", device: id, at: c.At, fields: map[string]any{
 			"presence": c.Presence.String(), "reason": c.Reason, "previous": c.Previous.String(),
 		}})
@@ -81,6 +92,31 @@ func (b *Bridge) Presence(c fleet.Change) {
 	b.healing.Changed(c)
 }
 
+// changePatch is what a device's shadow says of a change of its presence, and of the
+// registration that may have made it.
+func (b *Bridge) changePatch(c fleet.Change) map[string]any {
+	d, _ := b.fleet.Device(c.Device)
+	patch := map[string]any{"presence": c.Presence.String(), "presence_reason": c.Reason}
+	maps.Copy(patch, b.registrationPatch(d))
+	if c.Previous == fleet.Online {
+		patch["breaker"] = guard.Open.String() // as Trip will have it: one update for both
+		keepalive := keepaliveOf(d)
+		maps.Copy(keepalive, noTrouble()) // what its keepalives said is wrong is no more known than the rest
+		patch["keepalive"] = keepalive
+	}
+	return patch
+}
+
+// presenceTold is the presence of a change, or the newest where a newer one was told out of
+// turn, because its report could not be taken.
+func (b *Bridge) presenceTold(c fleet.Change) fleet.Presence {
+	if b.fleet.Debts(c.Device, gb28181.ID{})&fleet.Missed == 0 {
+		return c.Presence
+	}
+	d, _ := b.fleet.Device(c.Device)
+	return d.Presence
+}
+
 // Save keeps what must survive a restart.
 func (b *Bridge) Save(records []fleet.Record) { b.registrations.save(records) }
 
@@ -92,6 +128,9 @@ func (b *Bridge) publishPresence(device, channel string, p fleet.Presence) {
 
 func (b *Bridge) publishEvent(e event) {
 	b.metrics.events.WithLabelValues(e.kind).Inc()
+	if !b.broker.Wanted(b.topics.of(e.device, e.channel, "event/"+e.kind)) {
+		return
+	}
 	m := b.topics.message(e)
 	m.Event = len(b.cfg.MQTT.Links) > 0 // a link that is down gets it later; the embedded broker is always there
 	b.broker.Publish(m)

@@ -84,7 +84,7 @@ func (s *Service) tell(j *job) {
 	}
 	s.metrics.reports.WithLabelValues(result).Inc()
 	if j.owed && j.failure == nil {
-		s.opts.Debts.Paid(j.key)
+		s.opts.Debts.Paid(j.key, j.caughtUp)
 	}
 	var doc Document
 	if j.failure == nil {

@@ -1,6 +1,8 @@
 package shadowsync
 
 import (
+	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -11,22 +13,23 @@ import (
 // debtor owes every shadow its word until that is paid.
 type debtor struct {
 	since time.Time
+	late  bool // in the stead of a report that was refused
 
 	mu   sync.Mutex
 	owes map[Key]string
 }
 
-func (d *debtor) Owed(k Key) (map[string]any, time.Time) {
+func (d *debtor) Owed(k Key, caughtUp bool) (map[string]any, time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	word, owes := d.owes[k]
-	if !owes {
+	if !owes || d.late && !caughtUp {
 		return nil, d.since
 	}
 	return map[string]any{"presence": word}, d.since
 }
 
-func (d *debtor) Paid(k Key) {
+func (d *debtor) Paid(k Key, _ bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.owes, k)
@@ -68,7 +71,7 @@ func TestWhatIsOwedIsSeenAtOnceAndWrittenAheadOfEverything(t *testing.T) {
 				t.Fatal("a look wrote it")
 			}
 			first(t, b)
-			if patch, _ := d.Owed(k); patch != nil {
+			if patch, _ := d.Owed(k, true); patch != nil {
 				t.Fatal("it was not paid")
 			}
 			list, _, err := b.past(k, 0, 1<<60, 10)
@@ -96,10 +99,43 @@ func TestWhatIsOwedStaysOwedWhenItIsNotStored(t *testing.T) {
 	if err := <-failed; err != store.ErrFull {
 		t.Fatalf("the report says %v, want that the disk is full", err)
 	}
-	if patch, _ := d.Owed(k); patch == nil {
+	if patch, _ := d.Owed(k, true); patch == nil {
 		t.Fatal("it counts as paid, and is not stored")
 	}
 	if doc := reportWait(t, b, k, map[string]any{"x": 2}); doc.Version != 2 || text(t, doc.State.Reported) != `{"presence":"unknown","x":2}` {
 		t.Errorf("the shadow is %s, want what was owed as version 1 and the report as version 2", doc.Encode())
+	}
+}
+
+// A report that is refused because too many wait must not be followed by those that waited.
+func TestWhatIsOwedForARefusedReportComesAfterThoseThatWaited(t *testing.T) {
+	k := Key{Thing: "t1"}
+	d := &debtor{owes: map[Key]string{}, since: time.Now(), late: true}
+	b := newService(t, t.TempDir(), func(_ *Config, o *Options) { o.Debts = d })
+	b.queue.most = 3
+	for _, word := range []string{"online", "unknown", "online"} {
+		b.ReportSealed(k, map[string]any{"presence": word}, nil)
+	}
+	refused := error(nil)
+	b.ReportMade(k, func() map[string]any { t.Error("a refused report was made"); return nil }, true, func(_ Document, err error) { refused = err })
+	if refused != ErrBusy {
+		t.Fatalf("the fourth of three reports was told %v, want ErrBusy", refused)
+	}
+	d.owes[k] = "offline"
+	b.queue.most = maxOwnJobs
+	b.Settle(Key{Thing: "another"})
+	b.start(t)
+	b.flush(t)
+	b.Settle(k)
+	b.flush(t)
+	var words []string
+	for _, c := range b.rec.changes {
+		words = append(words, fmt.Sprint(c.doc.State.Reported["presence"]))
+	}
+	if want := []string{"online", "unknown", "online", "offline"}; !slices.Equal(words, want) {
+		t.Errorf("the shadow was %q, want %q", words, want)
+	}
+	if waiting, caughtUp := b.Backlog(); waiting != 0 || !caughtUp {
+		t.Errorf("%d wait, caught up: %v, after all was told", waiting, caughtUp)
 	}
 }

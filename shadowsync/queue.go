@@ -28,11 +28,12 @@ type job struct {
 	reply   func(payload []byte, code int)
 
 	// Of the program.
-	patches []map[string]any
-	dones   []func(Document, error)
-	deleted func(error)
-	flushed chan struct{}
-	owed    bool // pays what was owed; at is since when
+	makes          []func() map[string]any // the patches, made when the writer comes to it
+	patches        []map[string]any
+	dones          []func(Document, error)
+	deleted        func(error)
+	flushed        chan struct{}
+	owed, caughtUp bool // pays what was owed; at is since when
 
 	// Found by the writer.
 	at              time.Time
@@ -46,6 +47,7 @@ type job struct {
 // queue holds what waits for the writer, in order and within bounds.
 type queue struct {
 	wake chan struct{} // holds a token when jobs has grown or closed was set
+	most int           // of the program's own jobs
 
 	mu       sync.Mutex // guards all below; never held across I/O or a callback
 	jobs     []*job
@@ -53,10 +55,13 @@ type queue struct {
 	inFlight map[string]int // begun and not answered, by connection
 	open     map[Key]*job   // waiting reports that take further patches
 	closed   bool
+	added    uint64 // jobs so far
+	worked   uint64 // jobs that the writer has applied
+	busy     uint64 // added when a report was refused last
 }
 
 func newQueue() *queue {
-	return &queue{wake: make(chan struct{}, 1), inFlight: make(map[string]int), open: make(map[Key]*job)}
+	return &queue{wake: make(chan struct{}, 1), most: maxOwnJobs, inFlight: make(map[string]int), open: make(map[Key]*job)}
 }
 
 // request adds a client's job, or says why it is not taken.
@@ -95,7 +100,7 @@ func (q *queue) answered(conn string) {
 }
 
 // report adds a patch: to the update that waits for this shadow, or as a new one.
-func (q *queue) report(k Key, patch map[string]any, sealed bool, done func(Document, error)) error {
+func (q *queue) report(k Key, patch func() map[string]any, sealed bool, done func(Document, error)) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -103,17 +108,18 @@ func (q *queue) report(k Key, patch map[string]any, sealed bool, done func(Docum
 	}
 	j := q.open[k]
 	if j == nil || sealed {
-		if len(q.jobs)-q.clients >= maxOwnJobs {
+		if len(q.jobs)-q.clients >= q.most {
+			q.busy = q.added
 			return ErrBusy
 		}
 		j = &job{op: OpUpdate, key: k}
 		q.add(j)
 	}
-	j.patches = append(j.patches, patch)
+	j.makes = append(j.makes, patch)
 	if done != nil {
 		j.dones = append(j.dones, done)
 	}
-	if sealed || len(j.patches) >= maxMerged {
+	if sealed || len(j.makes) >= maxMerged {
 		delete(q.open, k)
 	} else {
 		q.open[k] = j
@@ -128,7 +134,7 @@ func (q *queue) own(j *job) error {
 	switch {
 	case q.closed:
 		return ErrStopped
-	case len(q.jobs)-q.clients >= maxOwnJobs:
+	case len(q.jobs)-q.clients >= q.most:
 		return ErrBusy
 	}
 	delete(q.open, j.key)
@@ -138,6 +144,7 @@ func (q *queue) own(j *job) error {
 
 func (q *queue) add(j *job) {
 	q.jobs = append(q.jobs, j)
+	q.added++
 	q.signal()
 }
 
@@ -169,6 +176,20 @@ func (q *queue) take(most int) []*job {
 		q.signal()
 	}
 	return taken
+}
+
+// done counts jobs that were applied.
+func (q *queue) done(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.worked += uint64(n)
+}
+
+// caughtUp tells that whatever waited when a report was refused last has been applied.
+func (q *queue) caughtUp() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.worked >= q.busy
 }
 
 // close takes nothing any more; what waits stays.

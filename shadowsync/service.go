@@ -149,21 +149,43 @@ func (s *Service) ReportSealed(k Key, patch map[string]any, done func(Document, 
 	s.report(k, patch, true, done)
 }
 
+// ReportMade is Report, or ReportSealed, for one of very many reports at once: its patch is made
+// when its turn comes, so that little of it waits. make is called on the service's goroutine and
+// must not block.
+func (s *Service) ReportMade(k Key, make func() map[string]any, sealed bool, done func(Document, error)) {
+	s.queueReport(k, func() map[string]any {
+		own, err := normalize(make())
+		if err != nil {
+			s.log.Error("report not taken", "thing", k.Thing, "shadow", k.Name, "err", err)
+		}
+		return own
+	}, sealed, done)
+}
+
 func (s *Service) report(k Key, patch map[string]any, sealed bool, done func(Document, error)) {
+	own, err := normalize(patch)
+	if err != nil {
+		s.refuse(k, err, done)
+		return
+	}
+	s.queueReport(k, func() map[string]any { return own }, sealed, done)
+}
+
+func (s *Service) queueReport(k Key, patch func() map[string]any, sealed bool, done func(Document, error)) {
 	err := error(nil)
 	if refused := checkNames(k); refused != nil {
 		err = fmt.Errorf("shadow %s: %w", k, refused)
 	}
-	var own map[string]any
 	if err == nil {
-		own, err = normalize(patch)
+		err = s.queue.report(k, patch, sealed, done)
 	}
-	if err == nil {
-		err = s.queue.report(k, own, sealed, done)
+	if err != nil {
+		s.refuse(k, err, done)
 	}
-	if err == nil {
-		return
-	}
+}
+
+// refuse tells that a report was not taken.
+func (s *Service) refuse(k Key, err error, done func(Document, error)) {
 	s.metrics.reports.WithLabelValues("refused").Inc()
 	if done == nil {
 		s.log.Error("report not taken", "thing", k.Thing, "shadow", k.Name, "err", err)
@@ -202,7 +224,7 @@ func (s *Service) Get(k Key) (Document, error) { return s.read(k, s.cache.get) }
 func (s *Service) Glance(k Key) (Document, error) { return s.read(k, s.cache.glance) }
 
 func (s *Service) read(k Key, get func(Key) (*shadow, error)) (Document, error) {
-	patch, since := s.owed(k) // before the document: it may be paid meanwhile, but not taken back
+	patch, since := s.owed(k, true) // before the document: it may be paid meanwhile, but not taken back
 	sh, err := get(k)
 	if err != nil {
 		return Document{}, err

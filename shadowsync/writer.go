@@ -80,8 +80,15 @@ func (w *writer) run(ctx context.Context) {
 func (w *writer) fill() bool {
 	taken := w.s.queue.take(min(32, maxGroupJobs-len(w.open.jobs)))
 	for _, j := range taken {
+		for _, made := range j.makes {
+			if patch := made(); patch != nil {
+				j.patches = append(j.patches, patch)
+			}
+		}
+		j.makes = nil
 		w.apply(j)
 	}
+	w.s.queue.done(len(taken))
 	return len(taken) > 0
 }
 

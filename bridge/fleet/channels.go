@@ -78,7 +78,7 @@ type channel struct {
 	status     string
 	online     bool
 	vanishedAt time.Time
-	unshown    bool // its shadow may not have what Restore made of its device
+	debt       Debt // to its shadow
 }
 
 // channelLocked is the channel as its device's presence makes it.
@@ -303,6 +303,6 @@ func (f *Fleet) RestoreChannels(device gb28181.ID, channels []Channel) {
 		if c.VanishedAt.IsZero() {
 			s.there++
 		}
-		s.channels[c.ID] = &channel{status: c.Status, online: c.Online, vanishedAt: c.VanishedAt, unshown: true}
+		s.channels[c.ID] = &channel{status: c.Status, online: c.Online, vanishedAt: c.VanishedAt, debt: Restart}
 	}
 }

@@ -259,11 +259,13 @@ func TestAfterARestartDevicesAreUnknownUntilHeard(t *testing.T) {
 		if d, _ := f.Device(cam); d.Registration.GBVersion != "3.0" || d.Registration.UserAgent != "IPC" || d.Path != home {
 			t.Errorf("restored %+v", d)
 		}
-		if !f.Unshown(cam, gb28181.ID{}) || !f.Unshown(gone, gb28181.ID{}) {
-			t.Error("what was restored counts as shown")
+		none := gb28181.ID{}
+		f.Owe(cam, none, Missed)
+		if f.Debts(cam, none) != Restart|Missed || f.Debts(gone, none) != Restart {
+			t.Error("what was restored is not owed")
 		}
-		if f.Shown(cam, gb28181.ID{}); f.Unshown(cam, gb28181.ID{}) || !f.Unshown(gone, gb28181.ID{}) {
-			t.Error("what was shown does not count as shown, or what was not does")
+		if f.Pay(cam, none, Restart); f.Debts(cam, none) != Missed || f.Debts(gone, none) != Restart {
+			t.Error("what was paid is owed, or what was not is not")
 		}
 		if online, offline, unknown := f.Counts(); online != 0 || offline != 2 || unknown != 2 {
 			t.Errorf("counts %d %d %d", online, offline, unknown)

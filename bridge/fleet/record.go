@@ -53,7 +53,7 @@ func (f *Fleet) restoreLocked(sh *shard, r Record, now time.Time) {
 		s.told = f.cfg.heartbeat()
 	}
 	s.heartbeat = f.heartbeatOf(s)
-	s.unshown = true
+	s.debt = Restart
 	s.lastSeen.Store(int64(f.since(r.LastSeen)))
 	left := r.Registration.ExpiresAt.Sub(now)
 	expired := r.Registered && left <= 0
@@ -77,38 +77,4 @@ func (f *Fleet) restoreLocked(sh *shard, r Record, now time.Time) {
 	f.counts[s.presence].Add(1)
 	f.lives[s.life].Add(1)
 	f.scheduleLocked(sh, s)
-}
-
-// Unshown tells whether what Restore made of a device, or of one of its channels where that is
-// not zero, may not be in its shadow yet.
-func (f *Fleet) Unshown(device, channel gb28181.ID) bool {
-	sh := f.shardOf(device)
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	mark := sh.unshownLocked(device, channel)
-	return mark != nil && *mark
-}
-
-// Shown tells that it is.
-func (f *Fleet) Shown(device, channel gb28181.ID) {
-	sh := f.shardOf(device)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if mark := sh.unshownLocked(device, channel); mark != nil {
-		*mark = false
-	}
-}
-
-func (sh *shard) unshownLocked(device, channel gb28181.ID) *bool {
-	s := sh.sessions.get(device)
-	switch {
-	case s == nil:
-		return nil
-	case channel.IsZero():
-		return &s.unshown
-	}
-	if ch := s.channels[channel]; ch != nil {
-		return &ch.unshown
-	}
-	return nil
 }

@@ -54,7 +54,7 @@ type session struct {
 	there     int          // channels that have not vanished
 	queued    atomic.Int32 // messages in its lane
 	isDirty   bool
-	unshown   bool // its shadow may not have what Restore made of it
+	debt      Debt // to its shadow
 }
 
 // addLocked makes a session for id, which has none.
