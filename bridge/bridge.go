@@ -22,6 +22,7 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/bridge/quirk"
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 	"github.com/gb2mqtt/gb2mqtt/bridge/subscribe"
+	"github.com/gb2mqtt/gb2mqtt/bridge/tree"
 	"github.com/gb2mqtt/gb2mqtt/broker"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 	"github.com/gb2mqtt/gb2mqtt/shadowsync"
@@ -56,6 +57,7 @@ type Bridge struct {
 	capacity      *guard.Capacity
 	leaks         *leak.Sweeper
 	fleet         *fleet.Fleet
+	nodes         *tree.Table
 	endpoint      *sip.Endpoint
 	commands      *command.Engine
 	pace          *pace
@@ -145,6 +147,7 @@ func (b *Bridge) build() (err error) {
 	if err != nil {
 		return err
 	}
+	b.nodes = tree.New(b.cfg.Fleet.MaxChannels)
 	if b.endpoint, err = sip.New(b.cfg.SIP, b.fleet, b.log, b.reg); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 // complete tells that items are the whole catalogue, each packet of which has been applied as
 // it came: what it does not list has vanished.
 func (b *Bridge) applyCatalog(device gb28181.ID, items []gb28181.CatalogItem, complete bool) {
+	b.applyNodes(device, items, complete)
 	channels := b.channelsOf(device, items, complete)
 	statuses := make([]fleet.ChannelStatus, len(channels))
 	for i, ch := range channels {

@@ -43,6 +43,7 @@ func (c console) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /console/console.js", safe(files.ServeHTTP))
 	mux.HandleFunc("GET /console/devices", safe(c.devices))
 	mux.HandleFunc("GET /console/devices/{id}", safe(c.device))
+	mux.HandleFunc("GET /console/devices/{id}/tree", safe(c.tree))
 }
 
 // consoleDevice is one row of the console.
@@ -92,15 +93,35 @@ func (c console) devices(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// device answers with a device's channels and its shadow, or with the shadow of its `channel`.
-func (c console) device(w http.ResponseWriter, r *http.Request) {
+// known reads the device of a path, or answers why not.
+func (c console) known(w http.ResponseWriter, r *http.Request) (id gb28181.ID, known bool) {
 	id, err := gb28181.ParseID(r.PathValue("id"))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return id, false
+	}
+	if _, known = c.fleet.Device(id); !known {
+		http.Error(w, "device "+id.String()+" has never registered here", http.StatusNotFound)
+	}
+	return id, known
+}
+
+// tree answers with the tree of a device: regions, systems, groups, organisations, recorders
+// and its first channels, each in its places.
+func (c console) tree(w http.ResponseWriter, r *http.Request) {
+	id, known := c.known(w, r)
+	if !known {
 		return
 	}
-	if _, known := c.fleet.Device(id); !known {
-		http.Error(w, "device "+id.String()+" has never registered here", http.StatusNotFound)
+	d, _ := c.fleet.Device(id)
+	c.answer(w, map[string]any{"tree": c.treeOf(id, consoleChannels), "channels": d.Channels, "shown": min(d.Channels, consoleChannels)})
+}
+
+// device answers with the presence of a device's channels and its shadow, or with the shadow
+// of its `channel`.
+func (c console) device(w http.ResponseWriter, r *http.Request) {
+	id, known := c.known(w, r)
+	if !known {
 		return
 	}
 	type channel struct {

@@ -67,7 +67,16 @@ func (b *Bridge) local(device gb28181.ID, cmd *mapping.Command, answer *commandA
 	why := b.locals.start(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, cmd.Timeout)
 		defer cancel()
-		if cmd.Local.Subscription == "" {
+		switch {
+		case cmd.Local.Tree:
+			result, why := b.treeAnswer(device, cmd.Limit, cmd.Next)
+			if why != nil {
+				answer.reject(why)
+				return
+			}
+			answer.accept(result)
+			return
+		case cmd.Local.Subscription == "":
 			answer.accept(b.diagnose(ctx, device))
 			return
 		}

@@ -13,10 +13,14 @@ import (
 // all and without an event for each: shadows are told it as debts, retained topics are told by
 // the fleet.
 func (b *Bridge) restore() error {
-	return b.registrations.load(func(records []fleet.Record) {
+	err := b.registrations.load(func(records []fleet.Record) {
 		b.restoreModels(records)
 		b.fleet.Restore(records, time.Now())
 	}, b.fleet.RestoreChannels)
+	if err != nil {
+		return err
+	}
+	return b.restoreNodes()
 }
 
 // presencePatch is what a device's shadow says of its presence.

@@ -65,7 +65,8 @@ type Command struct {
 
 // Local is a command that the bridge carries out by other means.
 type Local struct {
-	Subscription string // the kind to subscribe to; "" for diagnose
+	Tree         bool   // the nodes of the device's catalogue, Command.Limit at a time
+	Subscription string // the kind to subscribe to; "" for tree and diagnose
 	Seconds      int    // of the subscription; 0 ends it
 }
 

@@ -122,6 +122,8 @@ var commandCases = []struct {
 	{name: "subscribe", args: `{"kind":"alarm","expires":5}`, onDevice: true, code: 400, says: "expires: 5 is not accepted; use 30 to 86400 seconds, or 0"},
 	{name: "subscribe", args: `{"kind":"weather","expires":60}`, onDevice: true, code: 400, says: "alarm, catalog, position, ptz_position"},
 	{name: "diagnose", onDevice: true, args: `{"of":1}`, code: 400, says: `unknown argument "of"`},
+	{name: "tree", onDevice: true, args: `{"limit":0}`, code: 400, says: "limit: 0 is not accepted"},
+	{name: "tree", code: 404, says: "device's topic"},
 	{name: "diagnose", code: 404, says: "device's topic"},
 	{name: "play", args: `{}`, code: 501, says: "not available in this version"},
 	{name: "prest", args: `{}`, code: 404, says: "did you mean preset?"},

@@ -54,6 +54,7 @@ var commands = map[string]commandRow{
 
 	"subscribe": {build: buildSubscribe, deviceOnly: true},
 	"diagnose":  {build: buildDiagnose, deviceOnly: true},
+	"tree":      {build: buildTree, deviceOnly: true},
 }
 
 // laterCommands are names that users know and this version does not have.
@@ -238,6 +239,12 @@ func buildSubscribe(a *arguments, c *Command, _ bool) {
 		a.fail("expires: %d is not accepted; use %d to 86400 seconds, or 0 to end it", seconds, least)
 	}
 	c.Local = &Local{Subscription: kind, Seconds: seconds}
+}
+
+func buildTree(a *arguments, c *Command, _ bool) {
+	c.Limit, _ = a.integer("limit", 1, maxLimit)
+	c.Next, _ = a.text("next", maxToken)
+	c.Local = &Local{Tree: true}
 }
 
 func buildDiagnose(_ *arguments, c *Command, _ bool) { c.Local = &Local{} }

@@ -2,7 +2,8 @@
 // The console reads and shows; it changes nothing. Text goes in as text, never as markup.
 
 const byId = (id) => document.getElementById(id);
-const state = { device: "", shadow: "" };
+const state = { device: "", shadow: "", tree: "", treeAt: 0 };
+const treeFor = 30000; // ms that a tree is shown before it is read again
 
 function cell(row, text, className) {
   const td = row.insertCell();
@@ -52,17 +53,45 @@ async function showShadow() {
   const d = await read(`/console/devices/${state.device}?channel=${state.shadow}`);
   byId("shadow").hidden = false;
   byId("thing").textContent = state.shadow || state.device;
+  await showTree();
+  const presence = new Map(d.channels.map((c) => [c.id, c.presence]));
+  for (const label of byId("channels").querySelectorAll(".channel")) {
+    label.className = "channel " + (presence.get(label.dataset.id) || "");
+  }
+  byId("document").textContent = d.shadow ? JSON.stringify(d.shadow, null, 2) : "This one has no shadow yet.";
+}
+
+// showTree reads where the channels of the open device stand: below regions, systems, business
+// groups, virtual organisations, recorders. Only channels have a presence and a shadow.
+async function showTree() {
+  if (state.tree === state.device && Date.now() - state.treeAt < treeFor) return;
+  const device = state.device;
+  const d = await read(`/console/devices/${device}/tree`);
   const list = document.createElement("ul");
   list.id = "channels";
-  for (const entry of [{ id: state.device, presence: "" }, ...d.channels]) {
-    const li = document.createElement("li");
-    li.textContent = `${entry.id} ${entry.presence}`;
-    li.className = entry.presence;
-    li.onclick = () => open(state.device, entry.id === state.device ? "" : entry.id);
-    list.append(li);
-  }
+  list.append(treeItem(device, d.tree, true));
   byId("channels").replaceWith(list);
-  byId("document").textContent = d.shadow ? JSON.stringify(d.shadow, null, 2) : "This one has no shadow yet.";
+  byId("beyond").textContent = d.channels > d.shown ? `${d.shown} of ${d.channels} channels are shown.` : "";
+  Object.assign(state, { tree: device, treeAt: Date.now() });
+}
+
+function treeItem(device, node, root) {
+  const li = document.createElement("li");
+  const label = document.createElement("span");
+  label.textContent = node.name ? `${node.id} ${node.name}` : node.id;
+  label.title = node.kind.replace("_", " ");
+  if (root || node.presence) {
+    label.className = root ? "device" : "channel " + node.presence;
+    label.dataset.id = node.id;
+    label.onclick = () => open(device, root ? "" : node.id);
+  }
+  li.append(label);
+  if (node.children) {
+    const list = document.createElement("ul");
+    list.append(...node.children.map((child) => treeItem(device, child, false)));
+    li.append(list);
+  }
+  return li;
 }
 
 function open(device, shadow) {

@@ -68,6 +68,8 @@ func TestAWrongCommandLineEndsWith2AndAWayOut(t *testing.T) {
 		"cmd " + cameraID + " a b {}":       `"a" is not a channel`,
 		"cmd " + cameraID + " a/b":          "not the name of a command",
 		"cmd " + cameraID + " ptz []":       "use a JSON object",
+		"devices camera1":                   "use its 20-digit ID",
+		"devices --tree":                    "--tree is of one device",
 		"devices --url host":                "is not the address of an MQTT server",
 		"devices --url http://host:80":      `has the scheme "http"`,
 		"check -c nowhere.yaml":             "nowhere.yaml: there is no such file",

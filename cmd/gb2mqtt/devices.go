@@ -23,19 +23,32 @@ const (
 	retainedMost  = time.Minute
 )
 
-// newDevicesCommand makes `gb2mqtt devices`: who is there.
+// newDevicesCommand makes `gb2mqtt devices`: who is there, and what one of them has.
 func newDevicesCommand(global *globalFlags) *cobra.Command {
 	f := &clientFlags{global: global}
+	var asTree bool
 	cmd := &cobra.Command{
-		Use:   "devices",
-		Short: "List the devices: presence, address, channels, model",
-		Args:  between(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use:   "devices [DEVICE]",
+		Short: "List the devices, or the channels of one of them",
+		Example: "  gb2mqtt devices\n" +
+			"  gb2mqtt devices 34020000001320000001\n" +
+			"  gb2mqtt devices 34020000002000000009 --tree",
+		Args: between(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && !isID(args[0]) {
+				return usagef("%q is not a device; use its 20-digit ID, as gb2mqtt devices lists them", args[0])
+			}
+			if asTree && len(args) == 0 {
+				return usagef("--tree is of one device; as in: gb2mqtt devices DEVICE --tree")
+			}
 			c, err := f.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer c.close()
+			if len(args) == 1 {
+				return c.showChannels(cmd.Context(), cmd.OutOrStdout(), args[0], asTree, f.json)
+			}
 			devices, err := c.devices(cmd.Context())
 			if err != nil {
 				return err
@@ -46,6 +59,7 @@ func newDevicesCommand(global *globalFlags) *cobra.Command {
 			return printDevices(cmd.OutOrStdout(), devices)
 		},
 	}
+	cmd.Flags().BoolVar(&asTree, "tree", false, "where the channels stand: regions, systems, business groups, virtual organisations, recorders")
 	f.add(cmd)
 	return cmd
 }
@@ -86,36 +100,45 @@ func (c *client) devices(ctx context.Context) ([]deviceRow, error) {
 	if _, err := c.bridgeState(ctx); err != nil {
 		return nil, err
 	}
-	arrived := newArrived()
-	if err := c.subscribe(ctx, arrived, c.topics+"/+/presence", c.topics+"/+/state"); err != nil {
+	rows := map[string]deviceRow{}
+	err := c.retained(ctx, []string{c.topics + "/+/presence", c.topics + "/+/state"}, func(m message) {
+		if id, kind, _ := strings.Cut(strings.TrimPrefix(m.Topic, c.topics+"/"), "/"); id != "bridge" {
+			rows[id] = rows[id].with(id, kind, m.Payload)
+		}
+	})
+	if err != nil {
 		return nil, err
 	}
-	rows := map[string]deviceRow{}
+	list := slices.AppendSeq([]deviceRow{}, maps.Values(rows)) // never null in JSON
+	slices.SortFunc(list, func(a, b deviceRow) int { return cmp.Compare(a.ID, b.ID) })
+	return list, nil
+}
+
+// retained hands over what is retained on filters, and what is published on them meanwhile.
+func (c *client) retained(ctx context.Context, filters []string, take func(message)) error {
+	arrived := newArrived()
+	if err := c.subscribe(ctx, arrived, filters...); err != nil {
+		return err
+	}
 	most, quiet := time.After(retainedMost), time.NewTimer(retainedQuiet)
 	defer quiet.Stop()
-gather:
 	for {
 		select {
 		case <-most:
-			return nil, fmt.Errorf("the devices at %s did not come to an end within %v; is the server overloaded?", c.url, retainedMost)
+			return fmt.Errorf("what is retained at %s did not come to an end within %v; is the server overloaded?", c.url, retainedMost)
 		default:
 		}
 		m, err := c.next(ctx, arrived, quiet.C)
 		switch {
 		case errors.Is(err, errTimeout):
-			break gather
+			return nil
 		case err != nil:
-			return nil, err
+			return err
 		case m.Retained: // a fleet at work is never quiet, but what it says now is not retained
 			quiet.Reset(retainedQuiet)
 		}
-		if id, kind, _ := strings.Cut(strings.TrimPrefix(m.Topic, c.topics+"/"), "/"); id != "bridge" {
-			rows[id] = rows[id].with(id, kind, m.Payload)
-		}
+		take(m)
 	}
-	list := slices.AppendSeq([]deviceRow{}, maps.Values(rows)) // never null in JSON
-	slices.SortFunc(list, func(a, b deviceRow) int { return cmp.Compare(a.ID, b.ID) })
-	return list, nil
 }
 
 // with returns r with what a retained message says. An empty payload is a topic that was
@@ -138,6 +161,8 @@ func (r deviceRow) with(id, kind string, payload []byte) deviceRow {
 	return r
 }
 
+var presenceColours = map[string]text.Color{"online": text.FgGreen, "offline": text.FgRed, "unknown": text.FgYellow}
+
 // printDevices writes the list as a table.
 func printDevices(w io.Writer, devices []deviceRow) error {
 	if len(devices) == 0 {
@@ -145,7 +170,6 @@ func printDevices(w io.Writer, devices []deviceRow) error {
 		return err
 	}
 	paint := painter(w)
-	colours := map[string]text.Color{"online": text.FgGreen, "offline": text.FgRed, "unknown": text.FgYellow}
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.AppendHeader(table.Row{"ID", "Name", "Presence", "Reason", "Transport", "Remote", "Channels", "Model", "Since"})
@@ -154,7 +178,7 @@ func printDevices(w io.Writer, devices []deviceRow) error {
 		if d.Since > 0 {
 			since = time.UnixMilli(d.Since).Format(time.DateTime)
 		}
-		t.AppendRow(table.Row{d.ID, d.Name, paint(colours[d.Presence], d.Presence), d.Reason, d.Transport, d.Remote,
+		t.AppendRow(table.Row{d.ID, d.Name, paint(presenceColours[d.Presence], d.Presence), d.Reason, d.Transport, d.Remote,
 			d.Channels, strings.TrimSpace(d.Maker + " " + d.Model), since})
 	}
 	_, err := fmt.Fprintln(w, t.Render())

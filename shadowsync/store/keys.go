@@ -14,6 +14,7 @@ const (
 	KindHistory      Kind = 'h' // reported documents by millisecond
 	KindRegistration Kind = 'r' // live registrations, by device
 	KindChannels     Kind = 'c' // channel lists, by device
+	KindNode         Kind = 'n' // nodes of devices' trees that are no channels, by device and ID
 	KindOutbox       Kind = 'o' // messages that wait for a link, by sequence
 	KindOutboxMark   Kind = 'O' // highest sequence given out, by link
 	KindSession      Kind = 's' // sessions of MQTT clients and what waits for them, by client
