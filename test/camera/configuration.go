@@ -251,6 +251,6 @@ func (d *Device) rebeat() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.registered {
-		d.planBeatLocked(false)
+		d.planBeatLocked()
 	}
 }

@@ -62,8 +62,9 @@ type Device struct {
 	beatEvery    time.Duration
 	misses       int
 	faulty       []string
-	subs         map[string]*subscription                // the live ones, by CmdType
-	firstBeat    func(every time.Duration) time.Duration // of a fleet: spreads the first keepalive
+	subs         map[string]*subscription // the live ones, by CmdType
+	wheel        *wheel                   // of a fleet; nil: every keepalive is an appointment
+	onWheel      bool                     // its keepalives are the wheel's matter
 
 	state   state
 	journal journal

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"strconv"
 	"sync"
@@ -27,6 +26,10 @@ type FleetConfig struct {
 	Sockets  int           // UDP sockets that they share; 0: one each, beyond 4,000 devices 500 for all; -1: always one each
 }
 
+// deviceBuffer is what a device of a fleet can read at once: what platforms ask is far
+// smaller.
+const deviceBuffer = 8192
+
 // Beyond so many devices the default is to share so many sockets: a socket of its own costs
 // each device a file, a goroutine and its buffer.
 const (
@@ -40,6 +43,7 @@ type Fleet struct {
 	stats   *Stats
 	clocks  []*clock
 	hub     *hub
+	wheel   wheel
 	devices []*Device
 
 	wanted                atomic.Int64 // devices that shall live: the first so many
@@ -103,10 +107,11 @@ func NewFleet(cfg FleetConfig) (*Fleet, error) {
 			c.Seed += uint64(i)
 		}
 		d := newDevice(c)
-		d.clock, d.hub, d.stats, d.buffer = f.clocks[i%len(f.clocks)], f.hub, f.stats, 8192
-		d.firstBeat = func(every time.Duration) time.Duration { return time.Duration(rand.Float64() * float64(every)) }
+		d.clock, d.wheel, d.hub, d.stats, d.buffer = f.clocks[i%len(f.clocks)], &f.wheel, f.hub, f.stats, deviceBuffer
 		f.devices = append(f.devices, d)
 	}
+	f.wheel.devices = f.devices
+	f.wheel.every.Store(int64(common.Keepalive))
 	return f, nil
 }
 
@@ -155,6 +160,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	for _, c := range f.clocks {
 		wg.Go(func() { c.run(life) })
 	}
+	wg.Go(func() { f.wheel.run(life) })
 	if f.cfg.Duration > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, f.cfg.Duration)

@@ -91,7 +91,7 @@ func (h *hub) close() {
 // read hands each message to the device that it is for: an answer goes to its From, which
 // we wrote, a request to its Request-URI or To.
 func (h *hub) read(l *link) {
-	_ = l.read(65535, func(raw []byte) { // ends when the hub is closed
+	_ = l.read(deviceBuffer, func(raw []byte) { // ends when the hub is closed
 		m, err := parseMessage(raw)
 		if err != nil {
 			return

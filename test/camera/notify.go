@@ -82,22 +82,20 @@ func (d *Device) keepalive(done func(reply)) {
 	})
 }
 
-// planBeatLocked makes the next appointment for a keepalive.
-func (d *Device) planBeatLocked(first bool) {
+// planBeatLocked makes the next appointment for a keepalive, unless that is the wheel's
+// matter.
+func (d *Device) planBeatLocked() {
 	d.clock.stop(d.beat)
 	d.beat = nil
-	if d.beatEvery <= 0 || d.closed {
+	d.onWheel = d.wheel != nil && d.wheel.interval() == d.beatEvery
+	if d.onWheel || d.beatEvery <= 0 || d.closed {
 		return
 	}
-	wait := d.beatEvery
-	if first && d.firstBeat != nil {
-		wait = d.firstBeat(wait)
-	}
-	d.beat = d.clock.after(wait, func() {
+	d.beat = d.clock.after(d.beatEvery, func() {
 		d.mu.Lock()
 		live := d.wanted && !d.closed
 		if live {
-			d.planBeatLocked(false)
+			d.planBeatLocked()
 		}
 		live = live && !d.silentLocked()
 		d.mu.Unlock()

@@ -64,7 +64,7 @@ func (d *Device) wakeUnregistered() {
 	d.rebooting = false
 	d.forgetLocked()
 	d.clock.stop(d.refresh)
-	d.planBeatLocked(false)
+	d.planBeatLocked()
 }
 
 // keepaliveBody is a keepalive that names what is faulty in info.

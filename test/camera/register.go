@@ -114,7 +114,7 @@ func (d *Device) concluded(expires time.Duration, m *message, err error, done fu
 		d.clock.stop(d.refresh)
 		d.refresh = d.clock.after(refreshAfter(d.granted), d.again)
 		if fresh {
-			d.planBeatLocked(true)
+			d.planBeatLocked()
 		}
 	}
 	d.mu.Unlock()

@@ -15,11 +15,12 @@ func (f *Fleet) Want(n int) { f.wanted.Store(int64(min(max(n, 0), len(f.devices)
 // SetKeepalive gives every device this interval, and spreads their next keepalives over it;
 // 0 ends keepalives.
 func (f *Fleet) SetKeepalive(every time.Duration) {
+	f.wheel.every.Store(int64(every))
 	for _, d := range f.devices {
 		d.mu.Lock()
 		d.beatEvery = every
 		if d.registered {
-			d.planBeatLocked(true)
+			d.planBeatLocked()
 		}
 		d.mu.Unlock()
 	}
