@@ -54,6 +54,8 @@ type Command struct {
 	Limit int             // of a list: items at a time
 	Next  string          // of a list: the rest of an earlier answer is wanted, the device is not asked
 	Parts []Configuration // of AnswerParts: what is asked for
+	// Unowed is set where the standard owes no answer: who gives none, or refuses, can't do it.
+	Unowed bool
 	Adds  map[string]any  // what the answer to the caller has beside the device's own
 
 	// Local is set for what the bridge answers itself: nothing is sent for it as it stands.

@@ -72,6 +72,7 @@ func buildCruiseTrack(a *arguments, c *Command, _ bool) {
 // alone [GB28181-2022 A.2.4.9]; some devices answer it.
 func buildPosition(_ *arguments, c *Command, _ bool) {
 	queryWith(c, "MobilePosition", AnswerResponse, element("Interval", "5"))
+	c.Unowed = true
 }
 
 // buildConfigGet asks for configurations. Devices may answer with all in one Response, or one

@@ -101,7 +101,11 @@ func (j *job) acknowledged(inside *gb28181.Message) (Result, *mapping.Error) {
 
 // refusedBy tells a Response that refuses, in the device's words.
 func (j *job) refusedBy(text string) *mapping.Error {
-	return mapping.Errorf(mapping.CodeDeviceError, "device %s refused %s: %s", j.device, j.cmd.Name, text)
+	code := mapping.CodeDeviceError
+	if j.cmd.Unowed {
+		code = mapping.CodeNotSupported
+	}
+	return mapping.Errorf(code, "device %s refused %s: %s", j.device, j.cmd.Name, text)
 }
 
 // outcome is what the breaker learns from a request: any final answer but a 408, 480 or 5xx
@@ -142,6 +146,10 @@ func (j *job) refused(ctx context.Context, resp sip.Response, err error) *mappin
 		code = mapping.CodeUnavailable
 	case 405, 415, 501:
 		code = mapping.CodeNotSupported
+	case 400: // it can't read it, or does not know it
+		if j.cmd.Unowed {
+			code = mapping.CodeNotSupported
+		}
 	default:
 		if resp.Code/100 == 2 {
 			return nil

@@ -177,7 +177,11 @@ func (j *job) await(ctx, until context.Context, w *waiter) (Result, *mapping.Err
 		select {
 		case <-w.first:
 		case <-until.Done():
-			return Result{}, j.gaveUp(ctx, "device %s accepted the request with a SIP 200, but its %s Response did not come", j.device, j.cmd.CmdType)
+			why := j.gaveUp(ctx, "device %s accepted the request with a SIP 200, but its %s Response did not come", j.device, j.cmd.CmdType)
+			if j.cmd.Unowed && ctx.Err() == nil {
+				why.Code = mapping.CodeNotSupported
+			}
+			return Result{}, why
 		}
 	}
 	if w.gathered != nil {
