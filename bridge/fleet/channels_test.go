@@ -182,3 +182,23 @@ func TestOnlyWhatHasChangedIsToldAndKept(t *testing.T) {
 		t.Errorf("vanished: %v", got)
 	}
 }
+
+// Two lower platforms, or two recorders out of the box, have channels of one ID (wvp).
+func TestChannelsOfOneIDUnderTwoDevicesAreTwo(t *testing.T) {
+	f, _ := newFleet(t, testConfig(time.Minute), nil)
+	other, ch := mustID("34020000001320000002"), mustID("34020000001310000001")
+	for _, id := range []gb28181.ID{cam, other} {
+		register(f, id, home, password, nil)
+		f.ApplyCatalog(id, []ChannelStatus{{ID: ch, Status: "ON", Online: true}}, true)
+	}
+	f.ApplyCatalog(other, []ChannelStatus{{ID: ch, Event: "OFF"}}, false)
+	mine, _ := f.ChannelPresence(cam, ch)
+	theirs, _ := f.ChannelPresence(other, ch)
+	if mine != Online || theirs != Offline {
+		t.Errorf("the one is %v, the other one, which is off, %v", mine, theirs)
+	}
+	f.Forget(other, ch)
+	if _, there := f.Channel(cam, ch); !there {
+		t.Error("it is forgotten with the other's")
+	}
+}

@@ -246,6 +246,29 @@ func TestWhoHasNotThePasswordMovesNoRegistration(t *testing.T) {
 	n.want(t, "registered 3600 true")
 }
 
+// Devices that begin two exchanges at once answer one challenge twice: the second is told that its
+// nonce is stale, comes again at once, and nothing is held against it.
+func TestTwoRegistersWithOneNonceBothComeToTheirEnd(t *testing.T) {
+	lock := realLockout(t)
+	f, _ := newFleet(t, testConfig(time.Minute), lock)
+	a := f.Serve(request("REGISTER", cam, home))
+	_, nonce, _ := strings.Cut(a.Challenges[0], `nonce="`)
+	nonce, _, _ = strings.Cut(nonce, `"`)
+	for i, want := range []int{200, 401} {
+		r := request("REGISTER", cam, home)
+		r.CallID, r.Authorization = fmt.Append(nil, "call-", i), []byte(credentials(cam, password, nonce))
+		if a = f.Serve(r); a.Code != want {
+			t.Errorf("the %d. gets %+v, want %d", i, a, want)
+		}
+	}
+	if !strings.Contains(a.Challenges[0], "stale=true") {
+		t.Errorf("the challenge is %q", a.Challenges[0])
+	}
+	if a := register(f, cam, home, password, func(r *sip.Request) { r.CallID = []byte("call-1") }); a.Code != 200 {
+		t.Errorf("with a fresh nonce: %+v", a)
+	}
+}
+
 func TestAVersionIsToldOnEveryAnswerToARegister(t *testing.T) {
 	f, _ := newFleet(t, testConfig(time.Minute), realLockout(t))
 	bad := request("REGISTER", cam, home)
