@@ -56,7 +56,7 @@ type Command struct {
 	Parts []Configuration // of AnswerParts: what is asked for
 	// Unowed is set where the standard owes no answer: who gives none, or refuses, can't do it.
 	Unowed bool
-	Adds  map[string]any  // what the answer to the caller has beside the device's own
+	Adds   map[string]any // what the answer to the caller has beside the device's own
 
 	// Local is set for what the bridge answers itself: nothing is sent for it as it stands.
 	Local *Local
