@@ -247,7 +247,7 @@ func (f *Fleet) Vanished(before time.Time) map[gb28181.ID][]gb28181.ID {
 		sh := &f.shards[i]
 		sh.mu.RLock()
 		for s := range sh.sessions.all() {
-			if s.there == len(s.channels) {
+			if int(s.there) == len(s.channels) {
 				continue
 			}
 			for id, ch := range s.channels {

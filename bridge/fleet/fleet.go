@@ -250,10 +250,10 @@ func (f *Fleet) Device(id gb28181.ID) (Device, bool) {
 
 func (f *Fleet) snapshotLocked(s *session) Device {
 	return Device{
-		ID: s.id, Registration: s.binding, Registered: s.registered, Presence: s.presence, Lifecycle: s.life, Reason: s.reason,
-		Since: s.since, LastSeen: f.epoch.Add(time.Duration(s.lastSeen.Load())), Heartbeat: s.heartbeat,
-		Encoding: s.encoding, Channels: s.there, Path: s.path, HasPath: s.hasPath,
-		Other: s.other,
+		ID: s.id, Registration: s.registration(), Registered: s.registered, Presence: s.presence, Lifecycle: s.life, Reason: s.reason,
+		Since: s.since.time(), LastSeen: f.epoch.Add(time.Duration(s.lastSeen.Load())), Heartbeat: s.heartbeat,
+		Encoding: s.encoding, Channels: int(s.there), Path: s.path, HasPath: s.hasPath,
+		Other: s.otherPath(),
 	}
 }
 

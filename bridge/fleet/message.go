@@ -81,7 +81,7 @@ func (f *Fleet) alive(id gb28181.ID, p sip.Path, now time.Duration, keepalive bo
 	sh := f.shardOf(id)
 	sh.mu.RLock()
 	s := sh.sessions.get(id)
-	if s != nil && s.presence == Online && s.life >= Registered && s.hasPath && (s.path == p || s.chosen && s.other == p) && (s.registered && now < s.expires || s.adopted) {
+	if s != nil && s.presence == Online && s.life >= Registered && s.hasPath && (s.path == p || s.chosen && s.otherPath() == p) && (s.registered && now < s.expires || s.adopted) {
 		s.lastSeen.Store(int64(now))
 		sh.mu.RUnlock()
 		return ""

@@ -66,7 +66,7 @@ func (f *Fleet) Owns(p sip.Path) bool {
 		if s == nil || !s.registered && !s.adopted || s.presence == Offline {
 			return false
 		}
-		return s.hasPath && s.path == p || s.other == p && s.path.Network != sip.TCP
+		return s.hasPath && s.path == p || s.otherPath() == p && s.path.Network != sip.TCP
 	})
 }
 
@@ -92,11 +92,11 @@ func (f *Fleet) adoptLocked(s *session, p sip.Path) {
 	switch {
 	case same && old.Network != p.Network:
 		f.setOtherLocked(s, old)
-	case same && p.Network == sip.TCP && s.other.Network != sip.UDP:
+	case same && p.Network == sip.TCP && s.otherPath().Network != sip.UDP:
 		f.setOtherLocked(s, old)
 	default:
 		f.conns.leave(old, s.id)
-		if !sameAddress(s.other, p) || s.other == p {
+		if !sameAddress(s.otherPath(), p) || s.otherPath() == p {
 			f.setOtherLocked(s, sip.Path{})
 		}
 	}
@@ -106,13 +106,13 @@ func (f *Fleet) adoptLocked(s *session, p sip.Path) {
 
 // setOtherLocked makes p, zero for none, the way to s that is not taken.
 func (f *Fleet) setOtherLocked(s *session, p sip.Path) {
-	if s.other == p {
+	if s.otherPath() == p {
 		return
 	}
-	if s.other != s.path {
-		f.conns.leave(s.other, s.id)
+	if s.otherPath() != s.path {
+		f.conns.leave(s.otherPath(), s.id)
 	}
-	s.other = p
+	s.putOther(p)
 	f.conns.join(p, s.id)
 }
 
@@ -127,8 +127,9 @@ func (f *Fleet) Choose(id gb28181.ID, to sip.Path) bool {
 	switch {
 	case s == nil || !s.hasPath || to.Network == 0:
 		return false
-	case s.other == to:
-		s.path, s.other = to, s.path
+	case s.otherPath() == to:
+		s.putOther(s.path)
+		s.path = to
 	case s.path != to: // else the device was heard there meanwhile
 		return false
 	}
@@ -156,11 +157,11 @@ func (f *Fleet) closedFor(id gb28181.ID, p sip.Path, now time.Duration) {
 	s := sh.sessions.get(id)
 	switch {
 	case s == nil:
-	case s.other.Network == sip.TCP && s.other.Conn == p.Conn:
-		s.other = sip.Path{}
+	case s.otherPath().Network == sip.TCP && s.otherPath().Conn == p.Conn:
+		s.other = nil
 	case !s.hasPath || s.path.Network != sip.TCP || s.path.Conn != p.Conn:
-	case s.other.Network != 0:
-		s.path, s.other, s.chosen = s.other, sip.Path{}, false
+	case s.other != nil:
+		s.path, s.other, s.chosen = *s.other, nil, false
 	default:
 		s.hasPath, s.chosen = false, false
 		if s.presence == Online && f.liveLocked(s, now) {

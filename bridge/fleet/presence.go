@@ -5,7 +5,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
 
@@ -36,7 +35,7 @@ func (f *Fleet) changeLocked(sh *shard, s *session, to Presence, reason string) 
 		return
 	}
 	now := time.Now()
-	s.presence, s.reason, s.since = to, reason, now
+	s.presence, s.reason, s.since = to, reason, instantOf(now)
 	if to != Online {
 		f.driveAwayLocked(s, to, reason)
 	}
@@ -51,7 +50,7 @@ func (f *Fleet) changeLocked(sh *shard, s *session, to Presence, reason string) 
 
 // watched tells that silence means something: MQTT keeps watch over its own clients.
 func (s *session) watched() bool {
-	return s.presence == Unknown && !s.since.IsZero() || s.presence == Online && (s.registered || s.adopted)
+	return s.presence == Unknown && s.since != 0 || s.presence == Online && (s.registered || s.adopted)
 }
 
 // heardLast is from when silence counts: our own absence is not the device's.
@@ -114,8 +113,8 @@ func (f *Fleet) lookLocked(sh *shard, s *session, now time.Duration) {
 // unbindLocked ends the registration of s.
 func (f *Fleet) unbindLocked(s *session) {
 	f.conns.leave(s.path, s.id)
-	f.conns.leave(s.other, s.id)
-	s.registered, s.adopted, s.hasPath, s.chosen, s.other = false, false, false, false, sip.Path{}
+	f.conns.leave(s.otherPath(), s.id)
+	s.registered, s.adopted, s.hasPath, s.chosen, s.other = false, false, false, false, nil
 }
 
 // Heard tells that a device gave a valid answer to a request of ours: a sign of life.

@@ -24,8 +24,8 @@ type Record struct {
 
 func (f *Fleet) recordLocked(s *session) Record {
 	return Record{
-		Device: s.id, Registration: s.binding, Registered: s.registered, Adopted: s.adopted, Presence: s.presence,
-		Reason: s.reason, Since: s.since, LastSeen: f.epoch.Add(time.Duration(s.lastSeen.Load())),
+		Device: s.id, Registration: s.registration(), Registered: s.registered, Adopted: s.adopted, Presence: s.presence,
+		Reason: s.reason, Since: s.since.time(), LastSeen: f.epoch.Add(time.Duration(s.lastSeen.Load())),
 		Heartbeat: s.told, Encoding: s.encoding, Path: s.path,
 	}
 }
@@ -46,8 +46,8 @@ func (f *Fleet) Restore(records []Record, now time.Time) {
 
 func (f *Fleet) restoreLocked(sh *shard, r Record, now time.Time) {
 	s := sh.sessions.add(r.Device)
-	s.binding, s.presence, s.reason, s.since = r.Registration, r.Presence, f.words.one(r.Reason), r.Since
-	s.binding.UserAgent, s.binding.GBVersion = f.words.one(r.Registration.UserAgent), f.words.one(r.Registration.GBVersion)
+	f.bindLocked(s, r.Registration)
+	s.presence, s.reason, s.since = r.Presence, f.words.one(r.Reason), instantOf(r.Since)
 	s.encoding, s.path, s.told = r.Encoding, r.Path, r.Heartbeat
 	if s.told.Interval <= 0 || s.told.Misses <= 0 {
 		s.told = f.cfg.heartbeat()
@@ -64,9 +64,9 @@ func (f *Fleet) restoreLocked(sh *shard, r Record, now time.Time) {
 	switch {
 	case s.presence == Offline, r.Since.IsZero():
 	case expired:
-		s.presence, s.reason, s.since = Offline, ReasonExpired, now
+		s.presence, s.reason, s.since = Offline, ReasonExpired, instantOf(now)
 	case s.presence == Online || s.reason != ReasonRestarted:
-		s.presence, s.reason, s.since = Unknown, ReasonRestarted, now
+		s.presence, s.reason, s.since = Unknown, ReasonRestarted, instantOf(now)
 	}
 	if s.presence == Unknown {
 		s.lastSeen.Store(int64(f.since(now))) // our absence is not the device's

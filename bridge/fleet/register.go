@@ -81,7 +81,7 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 		nonce = &s.nonce
 		plain = plain || s.plain
 		if version == "" {
-			version = s.binding.GBVersion
+			version = s.binding.version
 		}
 	}
 	before := *nonce
@@ -189,24 +189,24 @@ func (f *Fleet) registerLocked(sh *shard, s *session, r *sip.Request, version st
 		f.driveHeardLocked(s)
 	} else {
 		f.driveLocked(s, lifeRegistered)
-		if from := s.binding.Path; f.liveLocked(s, now) && sh.rivalLocked(s, from, r.Path, now) {
+		if from := s.from(); f.liveLocked(s, now) && sh.rivalLocked(s, from, r.Path, now) {
 			id, to := s.id, r.Path
 			sh.facts = append(sh.facts, func() { f.sink.Rivals(id, from, to) })
 		}
-		s.binding = Registration{Device: s.id, At: wall}
+		s.binding = binding{at: instantOf(wall)}
 	}
-	b := &s.binding
-	b.Path, b.Expires, b.ExpiresAt = r.Path, granted, wall.Add(time.Duration(granted)*time.Second)
-	b.GBVersion = f.words.one(version)
+	registration := s.registration()
+	registration.Path, registration.Expires, registration.ExpiresAt = r.Path, granted, wall.Add(time.Duration(granted)*time.Second)
+	registration.GBVersion = version
 	if len(r.UserAgent) > 0 {
-		b.UserAgent = f.words.one(clip(r.UserAgent, maxText))
+		registration.UserAgent = clip(r.UserAgent, maxText)
 	}
+	f.bindLocked(s, registration)
 	s.callID, s.registered, s.adopted = call, true, false
 	s.expires = now + time.Duration(granted)*time.Second
 	f.adoptLocked(s, r.Path)
 	s.lastSeen.Store(int64(now))
 	sh.markLocked(s)
-	registration := *b
 	sh.facts = append(sh.facts, func() { f.sink.Registered(registration, fresh) })
 	f.changeLocked(sh, s, Online, ReasonRegistered)
 	return granted
@@ -223,7 +223,7 @@ func grantable(asked int) int {
 // freshLocked tells that a REGISTER of s is more than a refresh of its binding.
 func (f *Fleet) freshLocked(s *session, r *sip.Request, wall time.Time) bool {
 	return !s.registered || f.since(wall) >= f.expiry(s) || s.presence == Offline || maphash.Bytes(callSeed, r.CallID) != s.callID ||
-		s.binding.Path.Network != r.Path.Network || s.binding.Path.Remote != r.Path.Remote
+		s.binding.network != r.Path.Network || s.binding.remote != r.Path.Remote
 }
 
 // unregisterLocked ends the binding of s, if there is one.

@@ -42,19 +42,21 @@ type session struct {
 	told      Heartbeat // its own, or the configured one
 	heartbeat Heartbeat // that counts: told, but for its quirks
 	reason    string
-	since     time.Time
-	binding   Registration // the last one; live while registered
-	callID    uint64       // hash of the registration's
-	other     sip.Path     // where the device was heard before, of the same address; zero: none
+	since     instant
+	binding   binding   // the last one; live while registered
+	callID    uint64    // hash of the registration's
+	other     *sip.Path // nil: it is not known by another one
 	nonce     sip.NonceState
-	plain     bool // its digest fails with qop: challenge without
-	clients   int  // its own MQTT clients
-	encoding  gb28181.Encoding
 	channels  map[gb28181.ID]*channel
-	there     int          // channels that have not vanished
+	there     int32        // channels that have not vanished
+	clients   int32        // its own MQTT clients
 	queued    atomic.Int32 // messages in its lane
+	plain     bool         // its digest fails with qop: challenge without
+	encoding  gb28181.Encoding
 	isDirty   bool
 	debt      Debt // to its shadow
+
+	_ [16]byte // sessions begin where lines of the cache do
 }
 
 // addLocked makes a session for id, which has none.

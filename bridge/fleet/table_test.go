@@ -42,6 +42,9 @@ func TestTableFindsEachOfManyAndNobodyElse(t *testing.T) {
 // A processor fetches 64 bytes at a time, and the next 64 with them.
 func TestWhatAKeepaliveTouchesLiesTogether(t *testing.T) {
 	var s session
+	if size := unsafe.Sizeof(s); size%128 != 0 || size > 384 {
+		t.Errorf("a session has %d bytes; a million of them have to fit", size)
+	}
 	if end := unsafe.Offsetof(s.path) + unsafe.Sizeof(s.path); end > 128 {
 		t.Errorf("a keepalive reads %d bytes of a session; keep what it reads within 128", end)
 	}

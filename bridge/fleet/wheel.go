@@ -20,22 +20,21 @@ type wheel struct {
 // place is a session's part of a wheel.
 type place struct {
 	prev, next *session
-	due        int64 // tick
-	in         bool
+	due        int64 // tick; 0: it is in none
 }
 
 // put sets s to come due once deadline is reached. A session that comes due earlier anyway
 // stays where it is.
 func (w *wheel) put(s *session, deadline time.Duration) {
 	due := max(int64((deadline+tick-1)/tick), w.at+1)
-	if s.place.in {
+	if s.place.due > 0 {
 		if s.place.due <= due {
 			return
 		}
 		w.remove(s)
 	}
 	slot := &w.slots[due%wheelSlots]
-	s.place = place{next: *slot, due: due, in: true}
+	s.place = place{next: *slot, due: due}
 	if *slot != nil {
 		(*slot).place.prev = s
 	}
