@@ -251,6 +251,7 @@ func (b *Bridge) serve(ctx context.Context, ready func()) error {
 		start("link health", b.links.Run),
 		start("capacity", b.capacity.Run),
 		start("leaks", b.leaks.Run),
+		start("heap", keepHeap),
 		start("info", b.info.Run),
 		start("lists of shadows", b.names.Run),
 		start("janitor", b.janitor),
