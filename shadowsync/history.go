@@ -63,7 +63,7 @@ func (w *writer) writeHistory(j *job) {
 		return // nothing was reported
 	}
 	m := j.before.mark
-	if m.at == 0 {
+	if m.at == 0 && j.before.version() > 0 { // of a new shadow nothing is there: what is kept of a deletion outlives the clock's leaps
 		m.at = w.newestPast(j.key) // changes that came faster than the clock are ahead of it
 	}
 	e := pastEntry{at: max(j.at.UnixMilli(), m.at+1)} // two changes of one millisecond keep their order

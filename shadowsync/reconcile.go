@@ -62,27 +62,29 @@ const (
 //
 // A thing with nothing to do costs nothing: it has no entry, no goroutine, no timer.
 type Reconciler struct {
-	docs  reportedDocuments
-	act   Actuator
-	slots chan struct{} // bounds the things that are worked on at once
+	docs     reportedDocuments
+	act      Actuator
+	parallel int // bounds the things that are worked on at once
 	// settled is told of each thing that nothing is left to look at of.
 	settled func(thing string)
 	ctx     context.Context
 	stop    context.CancelFunc
 	work    sync.WaitGroup
 
-	mu     sync.Mutex // guards things and closed; never held across Make or Report
-	things map[string]*thingWork
-	closed bool
+	mu      sync.Mutex // guards all below; never held across Make or Report
+	things  map[string]*thingWork
+	ready   []string // things that wait for a worker, the longest waiting first
+	workers int      // that run, at most parallel; none waits for work
+	closed  bool
 }
 
 // thingWork is what is remembered of a thing while something of it is wished for.
 type thingWork struct {
-	dirty   map[string]bool // shadow names to look at
+	dirty   map[string]bool // shadow names to look at; nil: none yet
 	all     bool            // look at every shadow of the thing
 	anew    bool            // forget the back-off first
-	running bool
-	tries   map[tryKey]*try
+	running bool            // it waits for a worker, or has one
+	tries   map[tryKey]*try // nil: none yet
 	timer   *time.Timer // fires at the earliest retry; nil when none waits
 }
 
@@ -99,7 +101,7 @@ type try struct {
 func NewReconciler(docs reportedDocuments, act Actuator, parallel int) *Reconciler {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Reconciler{
-		docs: docs, act: act, slots: make(chan struct{}, parallel),
+		docs: docs, act: act, parallel: parallel,
 		ctx: ctx, stop: stop, things: make(map[string]*thingWork),
 	}
 }
@@ -125,7 +127,12 @@ func (r *Reconciler) Close() {
 
 // Kick asks to look at one shadow: its desired or reported state has changed.
 func (r *Reconciler) Kick(k Key) {
-	r.wake(k.Thing, func(t *thingWork) { t.dirty[k.Name] = true })
+	r.wake(k.Thing, func(t *thingWork) {
+		if t.dirty == nil {
+			t.dirty = make(map[string]bool)
+		}
+		t.dirty[k.Name] = true
+	})
 }
 
 // Return asks to look at every shadow of a thing that can be worked on again. anew forgets
@@ -145,24 +152,42 @@ func (r *Reconciler) wake(thing string, mark func(*thingWork)) {
 	}
 	t := r.things[thing]
 	if t == nil {
-		t = &thingWork{dirty: make(map[string]bool), tries: make(map[tryKey]*try)}
+		t = new(thingWork)
 		r.things[thing] = t
 	}
 	mark(t)
-	if !t.running {
-		t.running = true
-		r.work.Go(func() { r.run(thing, t) })
+	if t.running {
+		return
+	}
+	t.running = true
+	r.ready = append(r.ready, thing)
+	if r.workers < r.parallel {
+		r.workers++
+		r.work.Go(r.run)
 	}
 }
 
-// run works on one thing until nothing of it is dirty. It alone touches t.tries' entries.
-func (r *Reconciler) run(thing string, t *thingWork) {
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-r.ctx.Done():
-		return
+// run works on things as long as some are ready.
+func (r *Reconciler) run() {
+	for {
+		r.mu.Lock()
+		if len(r.ready) == 0 || r.ctx.Err() != nil {
+			r.workers--
+			r.mu.Unlock()
+			return
+		}
+		thing := r.ready[0]
+		if r.ready = r.ready[1:]; len(r.ready) == 0 {
+			r.ready = nil
+		}
+		t := r.things[thing]
+		r.mu.Unlock()
+		r.runThing(thing, t)
 	}
+}
+
+// runThing works on one thing until nothing of it is dirty. It alone touches t.tries' entries.
+func (r *Reconciler) runThing(thing string, t *thingWork) {
 	for {
 		names, more := r.take(thing, t)
 		if !more {
@@ -265,6 +290,9 @@ func (r *Reconciler) look(k Key, t *thingWork) bool {
 				delay = min(2*last.delay, lastRetry)
 			}
 			wait := delay - time.Duration(rand.Int64N(int64(delay)/5)) // jitter: a fleet does not retry in step
+			if t.tries == nil {
+				t.tries = make(map[tryKey]*try)
+			}
 			t.tries[key] = &try{value: w.Value, next: time.Now().Add(wait), delay: delay}
 			if patch != nil {
 				r.report(k, patch)

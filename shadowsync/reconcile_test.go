@@ -3,6 +3,7 @@ package shadowsync
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -232,6 +233,31 @@ func TestClosedReconcilerLeavesNothingBehind(t *testing.T) {
 		time.Sleep(time.Hour)
 		if made, _ := w.seen(); len(made) != 1 {
 			t.Errorf("%d tries after the end", len(made)-1)
+		}
+	})
+}
+
+func TestFleetThatReturnsAtOnceHasAWorkerForFewOfItAndIsAllLookedAt(t *testing.T) {
+	reconcileWorld(t, func(w *world, r *Reconciler) {
+		const fleet = 1000
+		settled := make(map[string]bool)
+		r.OnSettled(func(thing string) { settled[thing] = true })
+		w.mu.Lock() // nobody gets ahead
+		for n := range fleet {
+			r.Return(fmt.Sprint("camera", n), true)
+		}
+		r.mu.Lock()
+		workers, waiting := r.workers, len(r.ready)
+		r.mu.Unlock()
+		if workers != 4 || waiting < fleet-4 {
+			t.Errorf("%d workers and %d that wait, want 4 workers for %d things", workers, waiting, fleet)
+		}
+		w.mu.Unlock()
+		synctest.Wait()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if len(settled) != fleet || r.workers != 0 || len(r.things) != 0 {
+			t.Errorf("%d of %d looked at; %d workers and %d things are left", len(settled), fleet, r.workers, len(r.things))
 		}
 	})
 }
