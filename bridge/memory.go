@@ -4,7 +4,7 @@ import (
 	"context"
 	"os"
 	"runtime/debug"
-	"runtime/metrics"
+	gometrics "runtime/metrics"
 	"time"
 )
 
@@ -69,11 +69,11 @@ func keepMemory(ctx context.Context) error {
 }
 
 func readMemory() memoryUse {
-	s := []metrics.Sample{
+	s := []gometrics.Sample{
 		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/gc/cycles/total:gc-cycles"},
 	}
-	metrics.Read(s)
+	gometrics.Read(s)
 	return memoryUse{
 		live: s[0].Value.Uint64(), objects: s[1].Value.Uint64(), unused: s[2].Value.Uint64(),
 		free: s[3].Value.Uint64(), cycles: s[4].Value.Uint64(),

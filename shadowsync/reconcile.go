@@ -85,7 +85,7 @@ type thingWork struct {
 	anew    bool            // forget the back-off first
 	running bool            // it waits for a worker, or has one
 	tries   map[tryKey]*try // nil: none yet
-	timer   *time.Timer // fires at the earliest retry; nil when none waits
+	timer   *time.Timer     // fires at the earliest retry; nil when none waits
 }
 
 type tryKey struct{ name, path string }
