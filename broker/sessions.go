@@ -109,16 +109,23 @@ func (g *gathered) one(err error) {
 // routeStored is route for a client's message: it returns when the message may be
 // acknowledged.
 func (s *server) routeStored(pk packets.Packet) error {
-	if pk.FixedHeader.Qos == 0 || s.store == nil {
+	if pk.FixedHeader.Qos == 0 || s.store == nil || !pk.FixedHeader.Retain && len(s.topics.of(pk.TopicName)) == 0 {
 		s.route(pk, nil)
 		return nil
 	}
 	done := make(chan error, 1)
 	s.route(pk, func(err error) { done <- err })
 	select {
+	case err := <-done: // nobody who lasts wanted it
+		return err
+	default:
+	}
+	late := time.NewTimer(storeTimeout)
+	defer late.Stop()
+	select {
 	case err := <-done:
 		return err
-	case <-time.After(storeTimeout):
+	case <-late.C:
 		return errStoreSlow
 	}
 }
