@@ -159,7 +159,7 @@ func (r *run) measured(ctx context.Context, show func(*run, measure.Sample)) (*m
 		leave()
 	}
 	if err == nil {
-		r.sampler.turn(ctx, -1, 0)
+		r.sampler.turn(ctx, -1, 0, 0)
 	}
 	<-gathered
 	if err == nil && ctx.Err() != nil {
@@ -187,9 +187,8 @@ func (r *run) issue(load scenario.Load, phase, wanted int) {
 // enter leaves the phase before and makes the next one's faults.
 func (r *run) enter(ctx context.Context, phase, devices int) error {
 	p := r.s.Phases[phase]
-	r.sampler.want(devices)
+	r.sampler.turn(ctx, phase, float64(devices), r.plan.End(phase)[scenario.Devices])
 	r.watcher.now.Store(r.phases[phase]["presence"])
-	r.sampler.turn(ctx, phase, r.plan.End(phase)[scenario.Devices])
 	for _, leave := range r.leave {
 		leave()
 	}

@@ -23,13 +23,21 @@ type sampler struct {
 	until  float64 // devices at the end of the phase
 
 	began      time.Time
-	turns      chan int // phases that begin
+	turns      chan turn
 	samples    []measure.Sample
 	bounds     []bound
 	requests   uint64
 	looks      map[string]measure.Look
 	registered float64
 	since      float64 // since when as many are registered as the phase shall end with; -1: they are not
+}
+
+// turn is a phase that begins, or -1: the last has ended. seen is closed once it was looked
+// at what the phase before has left.
+type turn struct {
+	phase         int
+	wanted, until float64 // devices at its beginning and at its end
+	seen          chan struct{}
 }
 
 // bound is a look at the beginning of a phase, and at the end of the last.
@@ -47,17 +55,27 @@ const (
 )
 
 func newSampler(scraper *measure.Scraper, fleet *camera.Fleet, totals map[string]*measure.Recorder, show func(measure.Sample)) *sampler {
-	return &sampler{scraper: scraper, fleet: fleet, totals: totals, show: show, turns: make(chan int, 1), since: -1, looks: make(map[string]measure.Look)}
+	return &sampler{scraper: scraper, fleet: fleet, totals: totals, show: show, turns: make(chan turn), since: -1, looks: make(map[string]measure.Look)}
 }
 
-// turn tells that a phase begins, or with -1 that the last has ended, and that it shall end
-// with so many devices.
-func (s *sampler) turn(ctx context.Context, phase int, until float64) {
-	s.mu.Lock()
-	s.until = until
-	s.mu.Unlock()
+// lookWithin is how long a look at the end of a phase may hold the next one up: a bridge
+// that stands still must not.
+const lookWithin = 500 * time.Millisecond
+
+// turn tells that a phase begins, or with -1 that the last has ended, and how many devices it
+// shall begin and end with. It returns once it was looked at what the phase before has left.
+func (s *sampler) turn(ctx context.Context, phase int, wanted, until float64) {
+	patience := time.NewTimer(lookWithin)
+	defer patience.Stop()
+	t := turn{phase, wanted, until, make(chan struct{})}
 	select {
-	case s.turns <- phase:
+	case s.turns <- t:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-t.seen:
+	case <-patience.C:
 	case <-ctx.Done():
 	}
 }
@@ -79,16 +97,20 @@ func (s *sampler) Run(ctx context.Context, began time.Time) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case phase := <-s.turns:
+		case t := <-s.turns:
+			last = time.Now()
+			s.count(last)
 			since := s.since
 			s.since = -1
-			if phase >= 0 {
-				s.phase = phase
+			if t.phase >= 0 {
+				s.mu.Lock()
+				s.phase, s.wanted, s.until = t.phase, t.wanted, t.until
+				s.mu.Unlock()
 			}
-			last = time.Now()
 			s.sample(ctx, last)
-			s.bounds = append(s.bounds, bound{phase, s.samples[len(s.samples)-1].At, s.looks, since})
-			if phase < 0 {
+			s.bounds = append(s.bounds, bound{t.phase, s.samples[len(s.samples)-1].At, s.looks, since})
+			close(t.seen)
+			if t.phase < 0 {
 				return nil
 			}
 		case now := <-tick.C:

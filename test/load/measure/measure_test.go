@@ -95,6 +95,9 @@ func TestKindsAreSummedUpOverAStretch(t *testing.T) {
 	if _, ok := (Kind{}).value("p99"); ok {
 		t.Error("nothing was answered, and has a p99")
 	}
+	if n, ok := (Kind{}).value("count"); n != 0 || !ok {
+		t.Error("nothing was answered, and its count is not 0")
+	}
 }
 
 // look is a sample with what a test needs.

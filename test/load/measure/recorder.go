@@ -83,11 +83,12 @@ func (l Look) Over(d time.Duration) Kind {
 	return k
 }
 
-// value returns a measure of k by its name; false: nothing of this kind has ended.
+// value returns a measure of k by its name; false: there is none, for nothing has ended.
 func (k Kind) value(name string) (float64, bool) {
 	v, ok := map[string]float64{
 		"p50": k.P50, "p95": k.P95, "p99": k.P99, "max": k.Max, "count": float64(k.Answered), "rate": k.Rate,
 		"errors": k.Errors, "lost": k.Losses,
 	}[name]
-	return v, ok && k.Answered+k.Lost > 0
+	counted := name == "count" || name == "rate" // of nothing it is 0
+	return v, ok && (counted || k.Answered+k.Lost > 0)
 }
