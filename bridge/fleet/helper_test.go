@@ -167,11 +167,16 @@ func register(f *Fleet, id gb28181.ID, p sip.Path, secret string, change func(*s
 	if a.Code != 401 {
 		return a
 	}
-	_, nonce, _ := strings.Cut(a.Challenges[len(a.Challenges)-1], `nonce="`)
-	nonce, _, _ = strings.Cut(nonce, `"`)
 	r.CSeq++
-	r.Authorization = []byte(credentials(id, secret, nonce))
+	r.Authorization = []byte(credentials(id, secret, nonceOf(a.Challenges[len(a.Challenges)-1])))
 	return f.Serve(r)
+}
+
+// nonceOf reads a challenge.
+func nonceOf(challenge string) string {
+	_, nonce, _ := strings.Cut(challenge, `nonce="`)
+	nonce, _, _ = strings.Cut(nonce, `"`)
+	return nonce
 }
 
 func credentials(id gb28181.ID, secret, nonce string) string {

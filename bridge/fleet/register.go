@@ -88,7 +88,7 @@ func (f *Fleet) bind(r *sip.Request) sip.Answer {
 	q := f.quirks.Of(id)
 	challenge := func(stale, plain bool) sip.Answer {
 		return sip.Answer{Code: 401, Challenges: f.auth.Challenges(id.String(), sip.Offer{
-			GB3: cmp.Or(q.GBVersion, version) >= "3", Algorithms: q.Digest.Algorithms,
+			From: ip, GB3: cmp.Or(q.GBVersion, version) >= "3", Algorithms: q.Digest.Algorithms,
 			Stale: stale, Plain: plain || q.Digest.NoQop,
 		})}
 	}

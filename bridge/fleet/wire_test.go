@@ -147,9 +147,7 @@ func TestRegistrationsAreTakenAsDevicesSendThem(t *testing.T) {
 				t.Errorf("the answer has no X-GB-Ver:\n%s", a)
 			}
 			if challenge := header(a, "WWW-Authenticate"); challenge != "" {
-				_, nonce, _ := strings.Cut(challenge, `nonce="`)
-				nonce, _, _ = strings.Cut(nonce, `"`)
-				a = exchange(2, credentials(cam, password, nonce))
+				a = exchange(2, credentials(cam, password, nonceOf(challenge)))
 			}
 			if !strings.HasPrefix(a, fmt.Sprintf("SIP/2.0 %d ", c.code)) || header(a, "Expires") != c.expires {
 				t.Errorf("got\n%s\nwant %d with Expires %q", a, c.code, c.expires)
@@ -192,6 +190,31 @@ func TestNobodyLocksOutACameraFromElsewhere(t *testing.T) {
 	}
 	if a := register(f, cam, home, password, nil); a.Code != 200 || keepalive(f, cam, home) != 200 {
 		t.Errorf("the camera itself gets %+v", a)
+	}
+	n.want(t, "registered 3600 false")
+}
+
+// Over UDP anybody can write a camera's address as the source of a packet. What he can't is read the
+// challenge that goes there: his own is good at his own address alone.
+func TestForgedSourcesLockNobodyOutAndLearnNothing(t *testing.T) {
+	f, n := newFleet(t, testConfig(time.Minute), realLockout(t))
+	register(f, cam, home, password, nil)
+	n.take()
+	his := nonceOf(f.Serve(request("REGISTER", cam, udp("10.9.9.9:5060"))).Challenges[0])
+	told := make(map[string]bool)
+	for i := range 20 {
+		for _, guess := range []string{"wrong", password} {
+			r := request("REGISTER", cam, home)
+			r.CallID, r.Authorization = fmt.Append(nil, "forged-", i), []byte(credentials(cam, guess, his))
+			a := f.Serve(r)
+			told[fmt.Sprint(a.Code, strings.Contains(a.Challenges[0], "stale=true"), strings.Contains(a.Challenges[0], "qop"))] = true
+		}
+	}
+	if len(told) != 1 || !told["401 true true"] {
+		t.Errorf("the forger is told %v, whether his guess is right or wrong", told)
+	}
+	if a := register(f, cam, home, password, nil); a.Code != 200 {
+		t.Errorf("the camera gets %+v", a)
 	}
 	n.want(t, "registered 3600 false")
 }
@@ -252,8 +275,7 @@ func TestTwoRegistersWithOneNonceBothComeToTheirEnd(t *testing.T) {
 	lock := realLockout(t)
 	f, _ := newFleet(t, testConfig(time.Minute), lock)
 	a := f.Serve(request("REGISTER", cam, home))
-	_, nonce, _ := strings.Cut(a.Challenges[0], `nonce="`)
-	nonce, _, _ = strings.Cut(nonce, `"`)
+	nonce := nonceOf(a.Challenges[0])
 	for i, want := range []int{200, 401} {
 		r := request("REGISTER", cam, home)
 		r.CallID, r.Authorization = fmt.Append(nil, "call-", i), []byte(credentials(cam, password, nonce))

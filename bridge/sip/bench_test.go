@@ -68,11 +68,11 @@ func BenchmarkRegister(b *testing.B) {
 	var st NonceState
 	l := benchLane(b, handler(func(r *Request) Answer {
 		if auth.Verify(r, deviceID, password, &st, r.Received) != OK {
-			return Answer{Code: 401, Challenges: auth.Challenges(deviceID, Offer{})}
+			return Answer{Code: 401, Challenges: auth.Challenges(deviceID, Offer{From: benchPeer.Addr()})}
 		}
 		return Answer{Code: 200, Expires: 3600}
 	}))
-	c := newClient(b, auth.Challenges(deviceID, Offer{})[0])
+	c := newClient(b, auth.Challenges(deviceID, Offer{From: benchPeer.Addr()})[0])
 	c.qop = false // its credentials stand still; each is a repetition then
 	first := []byte(message("REGISTER", "z9hG4bK1", "r", 1, "", "Contact: <sip:a@b>"))
 	second := []byte(message("REGISTER", "z9hG4bK2", "r", 2, "", "Contact: <sip:a@b>", "Authorization: "+c.authorization()))

@@ -11,6 +11,7 @@ import (
 	"hash"
 	"hash/maphash"
 	"math"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -25,8 +26,8 @@ type Verdict uint8
 // The verdicts of Authenticator.Verify.
 const (
 	OK        Verdict = iota + 1 // right, and fresh
-	Stale                        // right, but the nonce is old, foreign or used: challenge again with stale=true
-	Wrong                        // not the password's digest
+	Stale                        // right, but the nonce is old or used, or it is foreign: challenge again with stale=true
+	Wrong                        // not the password's digest, by a nonce of ours
 	Missing                      // no Authorization header
 	Malformed                    // not a digest, or one by rules that were not offered
 )
@@ -58,8 +59,8 @@ type NonceState struct {
 }
 
 // Authenticator challenges devices and checks their digests [GB28181-2022 9.1, RFC 8760].
-// Its nonces need no memory: each is a time stamp and an HMAC over it and the device, so it
-// expires, and serves nobody else. It is safe for concurrent use.
+// Its nonces need no memory: each is a time stamp and an HMAC over it, the device and the IP that
+// was challenged, so it expires, and serves nobody else. It is safe for concurrent use.
 type Authenticator struct {
 	realm      string
 	algorithms []algorithm // in the order offered
@@ -132,16 +133,17 @@ func NewAuthenticator(realm string, algorithms []string, nonceLife time.Duration
 
 // Offer says how a device is challenged.
 type Offer struct {
-	GB3        bool     // it has shown X-GB-Ver 3.0: else MD5 alone, for many stacks read one header only
-	Algorithms []string // these instead, in this order; unknown names are left out; nil: by GB3
-	Stale      bool     // its digest was right, its nonce is not good any more
-	Plain      bool     // without qop, for a device whose digest fails with it
+	From       netip.Addr // who is challenged: the nonce is good from there
+	GB3        bool       // it has shown X-GB-Ver 3.0: else MD5 alone, for many stacks read one header only
+	Algorithms []string   // these instead, in this order; unknown names are left out; nil: by GB3
+	Stale      bool       // its digest was right, its nonce is not good any more
+	Plain      bool       // without qop, for a device whose digest fails with it
 }
 
 // Challenges returns the WWW-Authenticate values for device, one per algorithm, all with the
 // same new nonce.
 func (a *Authenticator) Challenges(device string, o Offer) []string {
-	nonce := a.nonce(device)
+	nonce := a.nonce(device, o.From)
 	var out []string
 	for _, name := range o.Algorithms {
 		if alg, ok := algorithmOf(name); ok {
@@ -183,6 +185,10 @@ func (a *Authenticator) challenge(algorithm, nonce string, o Offer) string {
 // Verify checks the Authorization of r by password, as of now. On OK it notes in st what was
 // used, so that the same credentials are not good again, unless r is the repetition of the
 // request that they came in: same Call-ID, CSeq, branch and sender, within 32 s.
+//
+// What comes with a nonce that was not given to this device at this address is not measured by the
+// password: a packet with a forged source would count against the camera that is there, for its
+// sender never sees a nonce of ours. It is Stale, and tells its sender nothing about the password.
 func (a *Authenticator) Verify(r *Request, device, password string, st *NonceState, now time.Time) Verdict {
 	if r.Authorization == nil {
 		return Missing
@@ -195,6 +201,10 @@ func (a *Authenticator) Verify(r *Request, device, password string, st *NonceSta
 	if !ok {
 		return Malformed
 	}
+	stamp, genuine := a.check(c.nonce, device, r.Path.Remote.Addr())
+	if !genuine {
+		return Stale
+	}
 	// Some devices keep the blank that somebody typed behind the password.
 	if !c.matches(alg, r.Method, password) && !c.matches(alg, r.Method, password+" ") {
 		return Wrong
@@ -202,8 +212,7 @@ func (a *Authenticator) Verify(r *Request, device, password string, st *NonceSta
 	if c.realm != a.realm {
 		return Stale // a realm remembered from an earlier platform
 	}
-	stamp, ok := a.check(c.nonce, device, now)
-	if !ok || stamp < st.stamp {
+	if now.Sub(time.UnixMicro(int64(stamp))) > a.life || stamp < st.stamp {
 		return Stale
 	}
 	id := requestHash(r, c.response)
@@ -221,8 +230,8 @@ func (a *Authenticator) Verify(r *Request, device, password string, st *NonceSta
 	return OK
 }
 
-// nonce makes a new one for device, later than all before it.
-func (a *Authenticator) nonce(device string) string {
+// nonce makes a new one for device at an address, later than all before it.
+func (a *Authenticator) nonce(device string, from netip.Addr) string {
 	stamp := uint64(time.Now().UnixMicro())
 	for {
 		last := a.stamp.Load()
@@ -233,12 +242,12 @@ func (a *Authenticator) nonce(device string) string {
 	}
 	var b [nonceStamp + nonceMAC]byte
 	binary.BigEndian.PutUint64(b[:], stamp)
-	a.mac(b[nonceStamp:], b[:nonceStamp], device)
+	a.mac(b[nonceStamp:], b[:nonceStamp], device, from)
 	return hex.EncodeToString(b[:])
 }
 
-// check tells whether nonce is one of ours for device and not expired, and its stamp.
-func (a *Authenticator) check(nonce, device string, now time.Time) (stamp uint64, ok bool) {
+// check tells whether nonce is one of ours for device at an address, and its stamp.
+func (a *Authenticator) check(nonce, device string, from netip.Addr) (stamp uint64, ok bool) {
 	if len(nonce) != nonceLen {
 		return 0, false
 	}
@@ -247,18 +256,16 @@ func (a *Authenticator) check(nonce, device string, now time.Time) (stamp uint64
 		return 0, false
 	}
 	var want [nonceMAC]byte
-	a.mac(want[:], b[:nonceStamp], device)
-	if subtle.ConstantTimeCompare(want[:], b[nonceStamp:]) != 1 {
-		return 0, false
-	}
-	stamp = binary.BigEndian.Uint64(b[:])
-	return stamp, now.Sub(time.UnixMicro(int64(stamp))) <= a.life
+	a.mac(want[:], b[:nonceStamp], device, from)
+	return binary.BigEndian.Uint64(b[:]), subtle.ConstantTimeCompare(want[:], b[nonceStamp:]) == 1
 }
 
-func (a *Authenticator) mac(dst, stamp []byte, device string) {
+func (a *Authenticator) mac(dst, stamp []byte, device string, from netip.Addr) {
 	h := hmac.New(sha256.New, a.key[:])
 	h.Write(stamp)
 	h.Write([]byte(device))
+	ip := from.Unmap().As16()
+	h.Write(ip[:])
 	copy(dst, h.Sum(nil))
 }
 

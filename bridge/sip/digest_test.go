@@ -11,6 +11,9 @@ import (
 
 const password = "12345678"
 
+// home is where the device of the tests is.
+var home = netip.MustParseAddr("192.168.1.64")
+
 // vectors are those of the protocol reference: nonce, uri, nc and cnonce of its exchange.
 var vectors = []struct{ algorithm, qop, plain string }{
 	{"MD5", "fb6d2f768312116118c121c2608cf961", "6a2143ae65b119e276a75f0a4a8992b7"},
@@ -103,7 +106,7 @@ func register(branch, authorization string) *Request {
 
 func TestEachAlgorithmThatIsOfferedIsTaken(t *testing.T) {
 	a := NewAuthenticator(realm, []string{"MD5", "sha256", "SM3"}, time.Minute)
-	challenges := a.Challenges(deviceID, Offer{GB3: true})
+	challenges := a.Challenges(deviceID, Offer{From: home, GB3: true})
 	if len(challenges) != 3 {
 		t.Fatalf("got %d challenges, want 3", len(challenges))
 	}
@@ -124,7 +127,7 @@ func TestEachAlgorithmThatIsOfferedIsTaken(t *testing.T) {
 
 func TestADeviceCanBeOfferedItsOwnAlgorithmsInTheirOrder(t *testing.T) {
 	a := NewAuthenticator(realm, []string{"MD5", "SHA-256"}, time.Minute)
-	got := a.Challenges(deviceID, Offer{GB3: true, Algorithms: []string{"SM3", "none", "MD5"}, Plain: true})
+	got := a.Challenges(deviceID, Offer{From: home, GB3: true, Algorithms: []string{"SM3", "none", "MD5"}, Plain: true})
 	if len(got) != 2 || !strings.HasSuffix(got[0], ",algorithm=SM3") || !strings.HasSuffix(got[1], ",algorithm=MD5") {
 		t.Fatalf("got %q, want SM3 and MD5 without qop", got)
 	}
@@ -136,7 +139,7 @@ func TestADeviceCanBeOfferedItsOwnAlgorithmsInTheirOrder(t *testing.T) {
 
 func TestOldDevicesAreOfferedMD5Alone(t *testing.T) {
 	a := NewAuthenticator(realm, []string{"MD5", "SHA-256", "SM3"}, time.Minute)
-	got := a.Challenges(deviceID, Offer{Stale: true})
+	got := a.Challenges(deviceID, Offer{From: home, Stale: true})
 	if len(got) != 1 || !strings.Contains(got[0], "algorithm=MD5") || !strings.HasSuffix(got[0], ",stale=true") {
 		t.Errorf("got %q, want one MD5 challenge with stale=true", got)
 	}
@@ -145,7 +148,7 @@ func TestOldDevicesAreOfferedMD5Alone(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewAuthenticator(realm, []string{"MD5"}, time.Minute)
-		fresh := func() *client { return newClient(t, a.Challenges(deviceID, Offer{})[0]) }
+		fresh := func() *client { return newClient(t, a.Challenges(deviceID, Offer{From: home})[0]) }
 		var st NonceState
 		verify := func(r *Request) Verdict { return a.Verify(r, deviceID, password, &st, time.Now()) }
 		expect := func(what string, got, want Verdict) {
@@ -162,7 +165,7 @@ func TestVerdicts(t *testing.T) {
 		c.password = "wrong"
 		expect("wrong password", verify(register("b", c.authorization())), Wrong)
 		c.nonce = "6fe9ba44a76be22a"
-		expect("wrong password, foreign nonce", verify(register("b", c.authorization())), Wrong)
+		expect("wrong password, foreign nonce", verify(register("b", c.authorization())), Stale)
 		c.password = password
 		expect("foreign nonce", verify(register("b", c.authorization())), Stale)
 
@@ -208,12 +211,31 @@ func TestVerdicts(t *testing.T) {
 	})
 }
 
-func TestNonceServesItsDeviceAlone(t *testing.T) {
+// A packet with a forged source comes with a nonce that was never given to the camera there: it must
+// not count as that camera's wrong password, nor tell whether the password was right.
+func TestNonceServesItsDeviceAtItsAddressAlone(t *testing.T) {
 	a := NewAuthenticator(realm, []string{"MD5"}, time.Minute)
-	c := newClient(t, a.Challenges("34020000001320000002", Offer{})[0])
+	for what, challenge := range map[string]string{
+		"another device's":  a.Challenges("34020000001320000002", Offer{From: home})[0],
+		"another address'":  a.Challenges(deviceID, Offer{From: home.Next()})[0],
+		"another process'":  NewAuthenticator(realm, []string{"MD5"}, time.Minute).Challenges(deviceID, Offer{From: home})[0],
+		"nobody's":          `Digest realm="` + realm + `",nonce="0000000000000000000000000000000000000000",algorithm=MD5`,
+		"one that is short": `Digest realm="` + realm + `",nonce="0",algorithm=MD5`,
+	} {
+		for _, c := range []string{password, "wrong"} {
+			client := newClient(t, challenge)
+			client.password = c
+			var st NonceState
+			if got := a.Verify(register("b", client.authorization()), deviceID, password, &st, time.Now()); got != Stale {
+				t.Errorf("%s nonce with the password %q: %v, want stale", what, c, got)
+			}
+		}
+	}
+	mapped := netip.AddrFrom16(home.As16())
+	c := newClient(t, a.Challenges(deviceID, Offer{From: mapped})[0])
 	var st NonceState
-	if got := a.Verify(register("b", c.authorization()), deviceID, password, &st, time.Now()); got != Stale {
-		t.Errorf("got %v, want stale", got)
+	if got := a.Verify(register("b", c.authorization()), deviceID, password, &st, time.Now()); got != OK {
+		t.Errorf("the same address on a socket of both families: %v", got)
 	}
 }
 
@@ -222,7 +244,7 @@ func TestNoncesNeverRepeat(t *testing.T) {
 		a := NewAuthenticator(realm, nil, time.Minute)
 		seen := map[string]bool{}
 		for range 1000 {
-			seen[a.nonce(deviceID)] = true
+			seen[a.nonce(deviceID, home)] = true
 		}
 		if len(seen) != 1000 {
 			t.Errorf("got %d nonces of 1000", len(seen))
@@ -267,7 +289,7 @@ func FuzzAuthorization(f *testing.F) {
 			t.Errorf("taken without a part that the digest needs: %+v", c)
 		}
 		var st NonceState
-		if v := a.Verify(register("b", string(header)), deviceID, rightPassword, &st, time.Now()); v == OK || v == Stale {
+		if v := a.Verify(register("b", string(header)), deviceID, rightPassword, &st, time.Now()); v == OK {
 			t.Errorf("%q is %v without the password", header, v)
 		}
 	})

@@ -58,7 +58,7 @@ func TestRegistrationExchange(t *testing.T) {
 		var st NonceState
 		e := serve(t, testConfig(), handler(func(r *Request) Answer {
 			if v := auth.Verify(r, string(r.FromUser), password, &st, r.Received); v != OK {
-				return Answer{Code: 401, Challenges: auth.Challenges(string(r.FromUser), Offer{Stale: v == Stale}), GBVersion: "3.0"}
+				return Answer{Code: 401, Challenges: auth.Challenges(string(r.FromUser), Offer{From: r.Path.Remote.Addr(), Stale: v == Stale}), GBVersion: "3.0"}
 			}
 			return Answer{Code: 200, Expires: r.Expires, GBVersion: "3.0"}
 		}))
