@@ -196,11 +196,17 @@ func (h *hook) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, e
 			return pk, h.notAuthorized(cl, pk)
 		}
 		return pk, packets.CodeSuccessIgnore // acknowledged and dropped
-	case class == Request:
-		h.s.b.handle(h.incoming(c, pk))
+	}
+	var in *Incoming
+	if class == Request {
+		in = h.incoming(c, pk)
 		pk.FixedHeader.Retain = false
 	}
-	if err := h.s.routeStored(pk); err != nil {
+	stored := h.s.routeStored(pk) // first: who follows requests sees them before their answers
+	if in != nil {
+		h.s.b.handle(in)
+	}
+	if err := stored(); err != nil {
 		h.s.b.log.Error("MQTT message not acknowledged: it is not stored for all who want it", "topic", pk.TopicName, "client", cl.ID, "err", err)
 		return pk, packets.ErrRejectPacket
 	}

@@ -191,3 +191,15 @@ func TestOpenListenerIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoFollowsRequestsSeesThemBeforeTheirAnswers(t *testing.T) {
+	r := run(t, embedded(), Options{})
+	r.Handle(func(in *Incoming) { r.Publish(Message{Topic: "P/own/answer", Payload: in.Payload, QoS: 1}) })
+	follower, in := r.connect(r.options("follower"))
+	done(t, follower.Subscribe("P/#", 1, nil))
+	c, _ := r.connect(r.options("asks"))
+	for _, n := range []string{"1", "2", "3"} {
+		done(t, c.Publish("P/cmd/x", 1, false, n))
+		in.expect(t, "P/cmd/x="+n, "P/own/answer="+n)
+	}
+}

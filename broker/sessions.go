@@ -106,27 +106,28 @@ func (g *gathered) one(err error) {
 	}
 }
 
-// routeStored is route for a client's message: it returns when the message may be
-// acknowledged.
-func (s *server) routeStored(pk packets.Packet) error {
+// routeStored is route for a client's message. stored returns when it may be acknowledged.
+func (s *server) routeStored(pk packets.Packet) (stored func() error) {
 	if pk.FixedHeader.Qos == 0 || s.store == nil || !pk.FixedHeader.Retain && len(s.topics.of(pk.TopicName)) == 0 {
 		s.route(pk, nil)
-		return nil
+		return func() error { return nil }
 	}
 	done := make(chan error, 1)
 	s.route(pk, func(err error) { done <- err })
-	select {
-	case err := <-done: // nobody who lasts wanted it
-		return err
-	default:
-	}
-	late := time.NewTimer(storeTimeout)
-	defer late.Stop()
-	select {
-	case err := <-done:
-		return err
-	case <-late.C:
-		return errStoreSlow
+	return func() error {
+		select {
+		case err := <-done: // nobody who lasts wanted it
+			return err
+		default:
+		}
+		late := time.NewTimer(storeTimeout)
+		defer late.Stop()
+		select {
+		case err := <-done:
+			return err
+		case <-late.C:
+			return errStoreSlow
+		}
 	}
 }
 
