@@ -12,7 +12,6 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/bridge/sip"
 	"github.com/gb2mqtt/gb2mqtt/mapping"
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
-	"github.com/gb2mqtt/gb2mqtt/shadowsync"
 )
 
 // switchInterval is how often the other way to a device may be tried: where both are bad, none
@@ -40,16 +39,22 @@ func (b *Bridge) measureLink(device gb28181.ID, p sip.Path, o guard.Outcome, rtt
 // linkDenied counts a refusal of a device's credentials.
 func (b *Bridge) linkDenied(device gb28181.ID) { b.links.Denied(device.String()) }
 
-// linkChanged shows in its shadow how good the link to a device is.
+// linkChanged shows in its shadow how good the link to a device is, and over what it goes.
 func (b *Bridge) linkChanged(device string, l guard.Link) {
-	k := shadowsync.Key{Thing: device}
+	id, err := gb28181.ParseID(device)
+	if err != nil {
+		return
+	}
+	d, _ := b.fleet.Device(id)
+	k, transport := thing(id), d.Path.Network.String()
 	health := math.Round(l.Health*100) / 100
 	before, _ := b.reportedAt(k, "link.level").(string)
 	was, _ := b.reportedAt(k, "link.health").(json.Number)
-	if last, err := was.Float64(); err == nil && before == l.Level.String() && math.Abs(last-health) < linkStep {
+	last, err := was.Float64()
+	if err == nil && before == l.Level.String() && math.Abs(last-health) < linkStep && b.reportedAt(k, "link.transport") == transport {
 		return // what was measured of it was forgotten meanwhile; the shadow has it still
 	}
-	b.shadows.Report(k, map[string]any{"link": map[string]any{"health": health, "level": l.Level.String()}}, nil)
+	b.shadows.Report(k, map[string]any{"link": map[string]any{"health": health, "level": l.Level.String(), "transport": transport}}, nil)
 	level := slog.LevelDebug
 	switch {
 	case before == l.Level.String():
@@ -63,7 +68,8 @@ func (b *Bridge) linkChanged(device string, l guard.Link) {
 }
 
 // linkBad tries the other known way to a device, where there is one, and takes it if the device
-// answers there.
+// answers there: its link is bad, or requests opened its breaker, which is sooner than the last
+// minute can tell.
 func (b *Bridge) linkBad(device string) {
 	id, err := gb28181.ParseID(device)
 	if err != nil {
@@ -97,7 +103,7 @@ func (b *Bridge) switchLink(ctx context.Context, d fleet.Device) {
 	b.metrics.switches.WithLabelValues(d.Other.Network.String()).Inc()
 	b.log.Warn("link switched", "device", d.ID, "from", d.Path.Network, "to", d.Other.Network, "remote", d.Other.Remote)
 	b.shadows.Report(thing(d.ID), map[string]any{"link": map[string]any{
-		"transport": d.Other.Network.String(), "remote": d.Other.Remote.String(), "switched_at": time.Now().UnixMilli(),
+		"transport": d.Other.Network.String(), "switched_at": time.Now().UnixMilli(),
 	}}, nil)
 	b.links.Reset(d.ID.String())
 	b.links.Answered(d.ID.String(), rtt)

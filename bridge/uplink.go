@@ -144,6 +144,9 @@ func (b *Bridge) breakerChanged(device string, state guard.State, reason string,
 		fields["retry_at"] = retryAt.UnixMilli()
 	}
 	b.publishEvent(event{kind: "breaker", device: device, at: time.Now(), fields: withoutNil(fields)})
+	if state == guard.Open {
+		b.linkBad(device)
+	}
 	b.healing.Breaker(device, state)
 }
 
