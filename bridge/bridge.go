@@ -255,7 +255,6 @@ func (b *Bridge) serve(ctx context.Context, ready func()) error {
 		start("info", b.info.Run),
 		start("lists of shadows", b.names.Run),
 		start("janitor", b.janitor),
-		start("memory", keepMemory),
 		start("debts to shadows", b.settleShadows),
 	}
 	if b.http != nil {
