@@ -63,7 +63,7 @@ func openBadger(cfg Config, log *slog.Logger) (db *badger.DB, err error) {
 		WithDetectConflicts(false). // one writer
 		WithMetricsEnabled(false)
 	opt.TableSizeMultiplier = tableSizeMultiplier
-	db, err = badger.Open(opt)
+	db, err = badger.OpenManaged(opt)
 	switch {
 	case err == nil:
 		return db, nil
@@ -121,7 +121,7 @@ func (s *Store) markFormat() error {
 	if foreign {
 		return fmt.Errorf("%w: folder %s holds a Badger database without a format version; give another store.path", ErrFormat, s.cfg.Path)
 	}
-	err := s.db.Update(func(txn *badger.Txn) error {
+	err := s.db.commit(func(txn *badger.Txn) error {
 		return txn.Set(formatKey, binary.BigEndian.AppendUint32(nil, format))
 	})
 	if err != nil {

@@ -58,25 +58,6 @@ type Store struct {
 	late    late
 }
 
-// handle is one opening of the database and those who read it now.
-type handle struct {
-	*badger.DB
-	users sync.WaitGroup
-}
-
-// view reads; what Badger says of damaged blocks by a panic becomes an error.
-func (h *handle) view(read func(*badger.Txn) error) error {
-	var panicked any
-	err := h.View(func(txn *badger.Txn) error {
-		defer func() { panicked = recover() }()
-		return read(txn)
-	})
-	if panicked != nil {
-		return fmt.Errorf("%w: %v", ErrDamaged, panicked)
-	}
-	return err
-}
-
 // gcInterval is how often space of the value log is taken back.
 const gcInterval = 10 * time.Minute
 
@@ -102,7 +83,7 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 		return nil, err
 	}
 	s := &Store{
-		cfg: cfg, log: log, metrics: m, disk: d, db: &handle{DB: db},
+		cfg: cfg, log: log, metrics: m, disk: d, db: newHandle(db),
 		wake: make(chan struct{}, 1), quit: make(chan struct{}),
 	}
 	s.journal.st = s

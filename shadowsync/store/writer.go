@@ -126,7 +126,7 @@ func (s *Store) transact(group []commit) error {
 	if err != nil {
 		return err
 	}
-	err = h.Update(func(txn *badger.Txn) error {
+	err = h.commit(func(txn *badger.Txn) error {
 		for _, c := range group {
 			for _, w := range c.batch.writes {
 				if err := w.in(txn); err != nil {
@@ -173,7 +173,7 @@ func (s *Store) heal() error {
 		return errors.Join(s.bad, err)
 	}
 	s.mu.Lock()
-	s.db = &handle{DB: db}
+	s.db = newHandle(db)
 	s.mu.Unlock()
 	s.log.Info("store reopened", "path", s.cfg.Path, "after", s.bad)
 	s.bad = nil
