@@ -25,7 +25,7 @@ func (b *Bridge) applyCatalog(device gb28181.ID, items []gb28181.CatalogItem, co
 		}
 	}
 	if !complete && b.speaksOfUnknown(device, channels) && b.refreshes.allow(thing(device), "catalog", time.Now()) {
-		b.recovery.Returned(device)
+		b.recovery.Refresh(device)
 	}
 	changes, refused := b.fleet.ApplyCatalog(device, statuses, complete)
 	changed := make(map[gb28181.ID]bool, len(changes))

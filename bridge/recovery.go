@@ -17,9 +17,9 @@ const (
 
 // The back-off of a device that returns again and again.
 const (
-	manyReturns    = 5 // are asked at once, if no more than flapWindow lies between two of them
+	manyReturns    = 10 // are asked at once, if no more than flapWindow lies between two of them
 	flapWindow     = time.Minute
-	firstFlapDelay = 2 * time.Second
+	firstFlapDelay = time.Second
 	lastFlapDelay  = time.Minute
 )
 
@@ -72,11 +72,23 @@ func newRecovery(o recoveryOptions) *recovery {
 	}
 }
 
-// Returned asks for a device to be brought up to date.
+// Returned asks for a device that has come back to be brought up to date, later if it does
+// nothing but come and go.
 func (r *recovery) Returned(device gb28181.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	wait := r.flapDelayLocked(device)
+	r.wantLocked(device, r.flapDelayLocked(device))
+}
+
+// Refresh asks for a device to be brought up to date that has been there all the time.
+func (r *recovery) Refresh(device gb28181.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wantLocked(device, 0)
+}
+
+// wantLocked has device asked all its questions after wait.
+func (r *recovery) wantLocked(device gb28181.ID, wait time.Duration) {
 	e := r.waiting[device]
 	switch {
 	case e == nil:
@@ -107,7 +119,7 @@ func (r *recovery) Probe(device gb28181.ID) {
 	r.signal()
 }
 
-// flapDelayLocked counts a return of device, and tells how long its answer is to wait for.
+// flapDelayLocked counts a return of device, and tells how long its questions wait for that.
 func (r *recovery) flapDelayLocked(device gb28181.ID) time.Duration {
 	now := time.Now()
 	n := r.returns[device]

@@ -60,7 +60,7 @@ func (b *Bridge) reportAnew(device gb28181.ID, channel string) {
 	if channel == "" {
 		if d, known := b.fleet.Device(device); known {
 			b.shadows.Report(thing(device), b.presencePatch(d), nil)
-			b.recovery.Returned(device)
+			b.recovery.Refresh(device)
 		}
 		return
 	}
@@ -70,7 +70,7 @@ func (b *Bridge) reportAnew(device gb28181.ID, channel string) {
 	}
 	if ch, there := b.fleet.Channel(device, id); there {
 		b.reportChannelPresence(device, ch)
-		b.recovery.Returned(device) // its catalogue entry is asked for again
+		b.recovery.Refresh(device) // its catalogue entry is asked for again
 	}
 }
 
