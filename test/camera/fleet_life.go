@@ -6,14 +6,14 @@ import (
 )
 
 // happenings are the paces of what devices do by themselves.
-type happenings struct{ alarms, events, positions Pace }
+type happenings struct{ alarms, events, positions pace }
 
 // happen has done what is due at now among so many devices.
 func (f *Fleet) happen(h *happenings, now time.Time, devices float64) {
-	for range h.alarms.Due(now, f.cfg.Alarms/60*devices) {
+	for range h.alarms.due(now, f.cfg.Alarms/60*devices) {
 		f.Alarm()
 	}
-	for range h.events.Due(now, f.cfg.Events/60*devices) {
+	for range h.events.due(now, f.cfg.Events/60*devices) {
 		if d := f.some(); d != nil {
 			flicker(d)
 		}
@@ -21,7 +21,7 @@ func (f *Fleet) happen(h *happenings, now time.Time, devices float64) {
 	if f.cfg.Position == 0 {
 		return
 	}
-	for range h.positions.Due(now, devices/f.cfg.Position.Seconds()) {
+	for range h.positions.due(now, devices/f.cfg.Position.Seconds()) {
 		if d := f.some(); d != nil {
 			d.position(nil, nil)
 		}

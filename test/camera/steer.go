@@ -73,7 +73,7 @@ func (f *Fleet) live(ctx context.Context) error {
 	slots := make(chan struct{}, dialers)
 	tick := time.NewTicker(steering)
 	defer tick.Stop()
-	var starting Pace
+	var starting pace
 	var happenings happenings
 	starting.owed = 1
 	living, begun, now := 0, 0, time.Now() // begun: have lived, and may again
@@ -81,9 +81,9 @@ func (f *Fleet) live(ctx context.Context) error {
 		wanted, may := int(f.wanted.Load()), len(f.devices)
 		switch {
 		case living >= wanted:
-			starting = Pace{owed: 1} // the next one begins at once
+			starting = pace{owed: 1} // the next one begins at once
 		case f.cfg.Ramp > 0:
-			may = starting.Due(now, f.cfg.Ramp)
+			may = starting.due(now, f.cfg.Ramp)
 		}
 		for ; living < wanted && may > 0; living, may = living+1, may-1 {
 			if living < begun {
@@ -117,16 +117,16 @@ func (f *Fleet) live(ctx context.Context) error {
 	}
 }
 
-// Pace turns a rate into how many are due at each look. The zero value begins with the
+// pace turns a rate into how many are due at each look. The zero value begins with the
 // first look.
-type Pace struct {
+type pace struct {
 	last time.Time
 	owed float64
 }
 
-// Due returns how many are due at now, at a rate that may differ from one look to the next.
+// due returns how many are due at now, at a rate that may differ from one look to the next.
 // What a stall left undone is made up for, a second's worth at most.
-func (p *Pace) Due(now time.Time, perSecond float64) int {
+func (p *pace) due(now time.Time, perSecond float64) int {
 	if !p.last.IsZero() {
 		p.owed += perSecond * now.Sub(p.last).Seconds()
 	}

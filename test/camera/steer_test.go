@@ -75,20 +75,20 @@ func TestFleetRefreshesAlarmsAndChangesItsKeepalive(t *testing.T) {
 }
 
 func TestPaceKeepsItsRateAndMakesUpForAShortStall(t *testing.T) {
-	var p Pace
+	var p pace
 	now := time.Now()
-	if n := p.Due(now, 100); n != 0 {
+	if n := p.due(now, 100); n != 0 {
 		t.Errorf("%d due at the first look", n)
 	}
 	sum := 0
 	for range 99 { // steps of 7 ms
 		now = now.Add(7 * time.Millisecond)
-		sum += p.Due(now, 100)
+		sum += p.due(now, 100)
 	}
 	if sum != 69 {
 		t.Errorf("%d due within 693ms at 100/s, want 69", sum)
 	}
-	if n := p.Due(now.Add(time.Minute), 100); n != 100 {
+	if n := p.due(now.Add(time.Minute), 100); n != 100 {
 		t.Errorf("%d due after a minute's stall, want a second's worth", n)
 	}
 }

@@ -24,7 +24,7 @@ const wheelTick = 20 * time.Millisecond
 func (w *wheel) run(ctx context.Context) {
 	tick := time.NewTicker(wheelTick)
 	defer tick.Stop()
-	var pace Pace
+	var turns pace
 	next := 0
 	for {
 		select {
@@ -35,7 +35,7 @@ func (w *wheel) run(ctx context.Context) {
 			if every := w.interval(); every > 0 {
 				perSecond = float64(len(w.devices)) / every.Seconds()
 			}
-			for range pace.Due(now, perSecond) {
+			for range turns.due(now, perSecond) {
 				w.devices[next].turn()
 				next = (next + 1) % len(w.devices)
 			}

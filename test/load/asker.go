@@ -32,7 +32,10 @@ func dialMQTT(ctx context.Context, at, id string, received func(*paho.Publish), 
 	}
 	client := paho.NewClient(paho.ClientConfig{
 		Conn: packets.NewThreadSafeConn(conn), PacketTimeout: mqttTimeout, OnClientError: lost,
-		OnServerDisconnect: func(d *paho.Disconnect) { lost(fmt.Errorf("disconnected by the broker with code %#x", d.ReasonCode)) },
+		OnServerDisconnect: func(d *paho.Disconnect) {
+			why := packets.Disconnect{ReasonCode: d.ReasonCode}
+			lost(fmt.Errorf("disconnected by the broker with code %#x: %s", d.ReasonCode, why.Reason()))
+		},
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(r paho.PublishReceived) (bool, error) {
 			received(r.Packet)
 			return true, nil
@@ -67,13 +70,16 @@ type asker struct {
 	open map[uint64]ask
 }
 
+// codeOK is the user property code of an answer that is no refusal.
+const codeOK = "200"
+
 // ask is one request on its way.
 type ask struct {
 	topic   string
 	payload []byte
 	began   time.Time
 	count   []*measure.Recorder
-	done    func(refused bool) // may be nil
+	done    func(code string) // of the answer, "" when it is lost; may be nil
 }
 
 func newAsker(ctx context.Context, at, id string) (*asker, error) {
@@ -112,7 +118,7 @@ func (q ask) lost() {
 		r.Lost()
 	}
 	if q.done != nil {
-		q.done(true)
+		q.done("")
 	}
 }
 
@@ -162,12 +168,12 @@ func (a *asker) answered(m *paho.Publish) {
 	if !waits {
 		return
 	}
-	refused := m.Properties.User.Get("code") != "200"
+	code := m.Properties.User.Get("code")
 	for _, r := range q.count {
-		r.Answered(time.Since(q.began), refused)
+		r.Answered(time.Since(q.began), code != codeOK)
 	}
 	if q.done != nil {
-		q.done(refused)
+		q.done(code)
 	}
 }
 

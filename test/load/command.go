@@ -93,6 +93,9 @@ func (o *options) run(ctx context.Context, file string, out, progress io.Writer)
 	began := time.Now()
 	result, err := load(ctx, s, at, o.seed, p.show)
 	p.done()
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("interrupted before the plan was over: %w", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -33,7 +35,7 @@ phases:
 		issued := make(map[scenario.Load]map[int]int) // by load and by second
 		var entered []time.Duration
 		wanted := make(map[int]int) // by second, the last
-		d := driver{plan: plan,
+		d := driver{plan: plan, gap: func() float64 { return 1 },
 			enter: func(int, int) error { entered = append(entered, time.Since(began)); return nil },
 			want:  func(devices int) { wanted[int(time.Since(began).Seconds())] = devices },
 			issue: func(load scenario.Load, _, _ int) {
@@ -73,8 +75,33 @@ phases:
 
 func TestDriverEndsWithAPhaseThatCannotBegin(t *testing.T) {
 	fault := errors.New("no such fault here")
-	d := driver{plan: planned(t, "name: x\nphases: [{name: a, for: 1h}]"), enter: func(int, int) error { return fault }}
+	d := driver{plan: planned(t, "name: x\nphases: [{name: a, for: 1h}]"), enter: func(int, int) error { return fault }, gap: rand.ExpFloat64}
 	if err := d.Run(t.Context()); !errors.Is(err, fault) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestArrivalsKeepTheirRateAndComeByChance(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	a := arrivals{gap: r.ExpFloat64()}
+	const seconds, rate, step = 100, 50, .001
+	var seen, empty int
+	for range int(seconds / step / 20) { // in pieces of 20 ms, in which one is due in the mean
+		n := 0
+		for range 20 {
+			n += a.due(step, rate, r.ExpFloat64)
+		}
+		if seen += n; n == 0 {
+			empty++
+		}
+	}
+	if math.Abs(float64(seen)/(seconds*rate)-1) > .05 {
+		t.Errorf("%d came in %d s at %d/s", seen, seconds, rate)
+	}
+	if share := float64(empty) / (seconds * rate); math.Abs(share-1/math.E) > .03 {
+		t.Errorf("a share of %.3f of the pieces had none, want 1/e as by chance", share)
+	}
+	if n := a.due(3600, rate, func() float64 { return 1 }); n > rate+5 {
+		t.Errorf("%d were due after a stall of an hour, want a second's worth", n)
 	}
 }

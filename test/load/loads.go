@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/gb2mqtt/gb2mqtt/test/camera"
 	"github.com/gb2mqtt/gb2mqtt/test/load/measure"
 	"github.com/gb2mqtt/gb2mqtt/test/load/scenario"
@@ -79,30 +81,28 @@ func (r *requests) prepare(ctx context.Context) error {
 		return nil
 	}
 	askers := slices.Concat(r.askers[scenario.ShadowGets], r.askers[scenario.HotGets])
-	ends := make(chan bool, len(names))
-	const atOnce = 4 // below the bridge's bound of open requests of a connection
-	for i, name := range names {
-		if i >= atOnce*len(askers) {
-			if err := taken(ctx, ends); err != nil {
-				return err
+	var all errgroup.Group
+	for i, a := range askers {
+		all.Go(func() error {
+			for n := i; n < len(names); n += len(askers) { // one after the other: the bridge bounds what a connection has open
+				if err := create(ctx, a, names[n]); err != nil {
+					return err
+				}
 			}
-		}
-		askers[i%len(askers)].ask(ask{topic: shadow(name, "update"), payload: []byte(`{"state":{"desired":{"n":0}}}`), done: func(refused bool) { ends <- refused }})
+			return nil
+		})
 	}
-	for range min(len(names), atOnce*len(askers)) {
-		if err := taken(ctx, ends); err != nil {
-			return err
-		}
-	}
-	return nil
+	return all.Wait()
 }
 
-// taken waits for one end.
-func taken(ctx context.Context, ends <-chan bool) error {
+// create writes the shadow of one thing.
+func create(ctx context.Context, a *asker, thing string) error {
+	end := make(chan string, 1)
+	a.ask(ask{topic: shadow(thing, "update"), payload: []byte(`{"state":{"desired":{"n":0}}}`), done: func(code string) { end <- code }})
 	select {
-	case refused := <-ends:
-		if refused {
-			return fmt.Errorf("the bridge does not take the shadows of the load test; does shadow.things say any?")
+	case code := <-end:
+		if code != codeOK {
+			return fmt.Errorf("the shadow of thing %s is not taken (code %q, empty: no answer); shadow.things must say any, and limits let them in", thing, code)
 		}
 		return nil
 	case <-ctx.Done():

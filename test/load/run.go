@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"syscall"
 	"time"
@@ -56,7 +57,11 @@ func load(ctx context.Context, s *scenario.Scenario, at target, seed uint64, sho
 	all, ctx := errgroup.WithContext(ctx)
 	defer func() {
 		end()
-		err = errors.Join(err, all.Wait())
+		if broken := all.Wait(); broken != nil && errors.Is(err, context.Canceled) {
+			err = broken // it is what ended the rest
+		} else {
+			err = errors.Join(err, broken)
+		}
 	}()
 	r := &run{s: s, plan: scenario.NewPlan(s), at: at, all: all}
 	all.Go(func() error {
@@ -147,7 +152,7 @@ func (r *run) measured(ctx context.Context, show func(*run, measure.Sample)) (*m
 	began := time.Now()
 	gathered := make(chan error, 1)
 	go func() { gathered <- r.sampler.Run(ctx, began) }()
-	d := driver{plan: r.plan, issue: r.issue,
+	d := driver{plan: r.plan, issue: r.issue, gap: rand.ExpFloat64,
 		enter: func(phase, devices int) error { return r.enter(ctx, phase, devices) },
 		want: func(devices int) {
 			r.sampler.want(devices)
@@ -162,8 +167,8 @@ func (r *run) measured(ctx context.Context, show func(*run, measure.Sample)) (*m
 		r.sampler.turn(ctx, -1, 0, 0)
 	}
 	<-gathered
-	if err == nil && ctx.Err() != nil {
-		err = errors.New("ended before the plan was over")
+	if err == nil {
+		err = ctx.Err()
 	}
 	if err != nil {
 		return nil, err
