@@ -8,7 +8,7 @@ import (
 // Bounds of what waits.
 const (
 	maxClientJobs   = 4096    // requests of clients; beyond it they are answered with 429
-	maxOwnJobs      = 1 << 18 // the program's own; beyond it ErrBusy: a fleet that leaves at once fits
+	maxOwnJobs      = 1 << 16 // the program's own; beyond it ErrBusy: what is refused is owed (Debts)
 	maxMerged       = 64      // patches of one waiting update
 	maxInFlight     = 10      // requests of one connection [device-shadow 8]
 	maxInFlightText = "10"

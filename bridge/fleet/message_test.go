@@ -235,23 +235,56 @@ func TestKeepaliveThatChangesNothingAllocatesNothing(t *testing.T) {
 	}
 }
 
+// BenchmarkKeepalive is a keepalive that changes nothing, of fleets that fit the caches of a
+// processor and of those that do not, in an order that no cache guesses.
 func BenchmarkKeepalive(b *testing.B) {
-	f, _ := newFleet(b, testConfig(time.Minute), nil)
-	requests := make([]*sip.Request, 10000)
-	for i := range requests {
-		id := mustID(fmt.Sprintf("3402000000132%07d", i))
-		register(f, id, home, password, nil)
-		requests[i] = request("MESSAGE", id, home)
-		requests[i].Body = []byte(aliveBody)
+	for _, devices := range []int{1_000, 50_000, 1_000_000} {
+		b.Run(fmt.Sprint(devices), func(b *testing.B) {
+			f, _ := newFleet(b, testConfig(time.Minute), nil)
+			f.Restore(onlineRecords(devices, home), time.Now())
+			r := request("MESSAGE", cam, home)
+			r.Body = []byte(aliveBody)
+			serve := func(n int) {
+				id := crowdID(n)
+				copy(r.FromUser, id[:])
+				if a := f.Serve(r); a.Code != 200 {
+					b.Fatalf("device %d: %d", n, a.Code)
+				}
+			}
+			for n := range devices { // heard for the first time since the restart
+				serve(n)
+			}
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				serve(n)
+				n = (n + 611_953) % devices // a prime
+			}
+		})
 	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		f.Serve(requests[i])
-		if i++; i == len(requests) {
-			i = 0
+}
+
+// crowdID is the ID of device n of a crowd.
+func crowdID(n int) gb28181.ID {
+	id := gb28181.ID([]byte("34020000001320000000"))
+	for i := gb28181.IDLength - 1; n > 0; i, n = i-1, n/10 {
+		id[i] = byte('0' + n%10)
+	}
+	return id
+}
+
+// onlineRecords are devices that registered by path.
+func onlineRecords(devices int, path sip.Path) []Record {
+	now := time.Now()
+	records := make([]Record, devices)
+	for n := range records {
+		id := crowdID(n)
+		records[n] = Record{
+			Device: id, Registered: true, Presence: Online, Reason: ReasonRegistered, Since: now, LastSeen: now, Path: path,
+			Registration: Registration{Device: id, At: now, Expires: 86400, ExpiresAt: now.Add(24 * time.Hour), Path: path, UserAgent: "IPC"},
 		}
 	}
+	return records
 }
 
 func FuzzServe(f *testing.F) {
