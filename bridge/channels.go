@@ -12,45 +12,73 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/shadowsync"
 )
 
-// applyCatalog brings the channels of a device and their shadows in line with items.
-// complete tells that items are the whole catalogue, each packet of which has been applied as
-// it came: what it does not list has vanished.
-func (b *Bridge) applyCatalog(device gb28181.ID, items []gb28181.CatalogItem, complete bool) {
-	b.applyNodes(device, items, complete)
-	channels := b.channelsOf(device, items, complete)
+// applyCatalog brings the channels of a device and their shadows in line with a part of its
+// catalogue: a packet of an answer, or a notification.
+func (b *Bridge) applyCatalog(device gb28181.ID, items []gb28181.CatalogItem) {
+	b.keepNodes(device, b.nodes.Apply(device, items, b.quirks.Of(device).ChannelTypes))
+	channels := b.channelsOf(device, items, false)
+	if b.speaksOfUnknown(device, channels) && b.refreshes.allow(thing(device), "catalog", time.Now()) {
+		b.recovery.Refresh(device)
+	}
+	changes, refused := b.fleet.ApplyCatalog(device, statusesOf(channels), false)
+	for _, ch := range channels {
+		b.reportCatalogItem(device, ch, mapping.CatalogFields(ch.item))
+	}
+	if counted := b.tellChannelChanges(device, changes); counted && items[0].Event != "" {
+		there, _ := b.fleet.Device(device)
+		b.shadows.Report(thing(device), map[string]any{"channels": there.Channels}, nil)
+	}
+	if refused > 0 && b.refreshes.allow(thing(device), "refused", time.Now()) {
+		b.catalogRefused(device, refused)
+	}
+}
+
+// completeCatalog takes a whole answer to our own query as the truth about what is there: what
+// it does not list has vanished. What it lists has been applied packet by packet.
+func (b *Bridge) completeCatalog(device gb28181.ID, listed []map[string]any) {
+	items := make([]gb28181.CatalogItem, len(listed))
+	places := make(map[string]int, len(listed))
+	for i, fields := range listed {
+		items[i].DeviceID, _ = fields["device_id"].(string)
+		items[i].Status, _ = fields["status"].(string)
+		places[items[i].DeviceID] = i
+	}
+	b.keepNodes(device, b.nodes.Retain(device, func(id string) bool { _, is := places[id]; return is }))
+	channels := b.channelsOf(device, items, true)
+	changes, _ := b.fleet.ApplyCatalog(device, statusesOf(channels), true)
+	for _, c := range changes {
+		// A packet that is applied later than this tells the rest; that the device is a channel
+		// of its own only the whole tells.
+		if i, is := places[c.Channel.ID.String()]; is && c.Channel.ID == device {
+			fields := maps.Clone(listed[i])
+			mapping.OnlyCatalog(fields)
+			b.reportCatalogItem(device, catalogChannel{device, items[i]}, fields)
+		}
+	}
+	b.tellChannelChanges(device, changes)
+	there, _ := b.fleet.Device(device)
+	b.shadows.Report(thing(device), map[string]any{"channels": there.Channels}, nil)
+	b.publishEvent(event{kind: "catalog", device: device.String(), at: time.Now(), fields: map[string]any{"channels": there.Channels}})
+}
+
+// catalogRefused says that a device has more channels than are taken.
+func (b *Bridge) catalogRefused(device gb28181.ID, refused int) {
+	there, _ := b.fleet.Device(device)
+	b.log.Warn("channels refused", "device", device, "refused", refused, "limits.catalog_items", b.cfg.Fleet.MaxChannels)
+	b.publishEvent(event{kind: "catalog", device: device.String(), at: time.Now(), fields: map[string]any{
+		"channels": there.Channels, "refused": refused, "refused_reason": fmt.Sprintf("limits.catalog_items is %d", b.cfg.Fleet.MaxChannels),
+	}})
+}
+
+// statusesOf is what the fleet needs of channels.
+func statusesOf(channels []catalogChannel) []fleet.ChannelStatus {
 	statuses := make([]fleet.ChannelStatus, len(channels))
 	for i, ch := range channels {
 		statuses[i] = fleet.ChannelStatus{
 			ID: ch.id, Status: ch.item.Status, Online: gb28181.StatusOnline(ch.item.Status), Event: ch.item.Event,
 		}
 	}
-	if !complete && b.speaksOfUnknown(device, channels) && b.refreshes.allow(thing(device), "catalog", time.Now()) {
-		b.recovery.Refresh(device)
-	}
-	changes, refused := b.fleet.ApplyCatalog(device, statuses, complete)
-	changed := make(map[gb28181.ID]bool, len(changes))
-	for _, c := range changes {
-		changed[c.Channel.ID] = true
-	}
-	for _, ch := range channels {
-		if !complete || changed[ch.id] {
-			b.reportCatalogItem(device, ch)
-		}
-	}
-	counted := b.tellChannelChanges(device, changes)
-	there, _ := b.fleet.Device(device)
-	if complete || counted && len(items) > 0 && items[0].Event != "" {
-		b.shadows.Report(thing(device), map[string]any{"channels": there.Channels}, nil)
-	}
-	if complete {
-		b.publishEvent(event{kind: "catalog", device: device.String(), at: time.Now(), fields: map[string]any{"channels": there.Channels}})
-	}
-	if refused > 0 && b.refreshes.allow(thing(device), "refused", time.Now()) {
-		b.log.Warn("channels refused", "device", device, "refused", refused, "limits.catalog_items", b.cfg.Fleet.MaxChannels)
-		b.publishEvent(event{kind: "catalog", device: device.String(), at: time.Now(), fields: map[string]any{
-			"channels": there.Channels, "refused": refused, "refused_reason": fmt.Sprintf("limits.catalog_items is %d", b.cfg.Fleet.MaxChannels),
-		}})
-	}
+	return statuses
 }
 
 // catalogChannel is an item of a catalogue that is a channel.
@@ -78,10 +106,9 @@ func (b *Bridge) channelsOf(device gb28181.ID, items []gb28181.CatalogItem, comp
 	return channels
 }
 
-// reportCatalogItem shows in a channel's shadow what its item says, and publishes what a
+// reportCatalogItem shows in a channel's shadow what its item says, its fields, and publishes what a
 // notification did to it.
-func (b *Bridge) reportCatalogItem(device gb28181.ID, ch catalogChannel) {
-	fields := mapping.CatalogFields(ch.item)
+func (b *Bridge) reportCatalogItem(device gb28181.ID, ch catalogChannel, fields map[string]any) {
 	if now, there := b.fleet.Channel(device, ch.id); there {
 		patch := map[string]any{"status": orNil(now.Status), "presence": now.Presence.String()}
 		if len(fields) > 0 {

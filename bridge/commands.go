@@ -104,6 +104,9 @@ func (b *Bridge) lastPosition(device, target gb28181.ID, cmd *mapping.Command) m
 	return position
 }
 
+// catalogCommand asks for the whole catalogue.
+const catalogCommand = "catalog"
+
 // obeyed shows in the shadow what a device has done, where a desired key has a name for it.
 func (b *Bridge) obeyed(device, target gb28181.ID, cmd *mapping.Command, r command.Result) {
 	if cmd.Reported != nil {
@@ -114,7 +117,7 @@ func (b *Bridge) obeyed(device, target gb28181.ID, cmd *mapping.Command, r comma
 		}
 	}
 	switch {
-	case cmd.CmdType != "Catalog" || cmd.Next != "":
+	case cmd.Name != catalogCommand || cmd.Next != "": // raw may ask for a part of it
 	case r.Partial: // each packet has been applied as it came; who is missing may yet be there
 		there, _ := b.fleet.Device(device)
 		b.shadows.Report(thing(device), map[string]any{"channels": there.Channels}, nil)
@@ -122,19 +125,8 @@ func (b *Bridge) obeyed(device, target gb28181.ID, cmd *mapping.Command, r comma
 			"channels": there.Channels, "partial": true, "got": r.Fields["got"], "sum_num": r.Fields["sum_num"],
 		})})
 	default:
-		b.catalogComplete(device, r.Messages)
+		b.completeCatalog(device, r.Items)
 	}
-}
-
-// catalogComplete takes a whole answer to our own query as the truth about what is there.
-func (b *Bridge) catalogComplete(device gb28181.ID, packets []*gb28181.Message) {
-	var items []gb28181.CatalogItem
-	for _, m := range packets {
-		if page, ok := m.Body.(*gb28181.Catalog); ok {
-			items = append(items, page.Items...)
-		}
-	}
-	b.applyCatalog(device, items, true)
 }
 
 // commandAnswer carries the one answer of a command to where it belongs.
@@ -177,6 +169,9 @@ func (b *Bridge) ask(ctx context.Context, device gb28181.ID, name string) (comma
 	cmd, why := mapping.ParseCommand(name, false, nil)
 	if why != nil {
 		return command.Result{}, why
+	}
+	if name == catalogCommand {
+		cmd.Keep = []string{"device_id", "status"} // each packet is applied as it comes
 	}
 	r, why := b.commands.Do(ctx, device, device.String(), cmd)
 	if why != nil {

@@ -49,7 +49,7 @@ func (b *Bridge) Message(in *fleet.Inbound) {
 			b.keepaliveTold(in, body)
 		case *gb28181.Catalog:
 			b.subscriptions.HeardCatalog(in.Device)
-			b.applyCatalog(in.Device, body.Items, false)
+			b.applyCatalog(in.Device, body.Items)
 		default:
 			switch m.CmdType {
 			case "MobilePosition":
@@ -85,7 +85,7 @@ func (b *Bridge) learn(device gb28181.ID, m *gb28181.Message) {
 		}
 		b.reportTold(key, patch)
 	case *gb28181.Catalog:
-		b.applyCatalog(device, body.Items, false)
+		b.applyCatalog(device, body.Items)
 	default:
 		b.learnFields(device, key, m)
 	}

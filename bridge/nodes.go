@@ -15,9 +15,8 @@ import (
 // What a catalogue lists beside channels is kept as the tree that they stand in: it has no
 // shadow, no presence and no retained topic.
 
-// applyNodes takes over what items say of a device's tree, and keeps what changed.
-func (b *Bridge) applyNodes(device gb28181.ID, items []gb28181.CatalogItem, complete bool) {
-	c := b.nodes.Apply(device, items, complete, b.quirks.Of(device).ChannelTypes)
+// keepNodes keeps what has changed of a device's tree.
+func (b *Bridge) keepNodes(device gb28181.ID, c tree.Changes) {
 	for part := range slices.Chunk(c.Set, channelsPerCommit) {
 		batch := new(store.Batch)
 		for _, n := range part {

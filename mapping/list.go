@@ -34,12 +34,17 @@ type List struct {
 	sum     int
 	hasSum  bool
 	refused int
+	keep    []string // of an item's fields; nil: all
 }
 
 // NewList returns an empty list that takes at most this many items.
 func NewList(most int) *List {
 	return &List{most: most, places: make(map[string]int), fields: make(map[string]any)}
 }
+
+// Keep has the list keep no more than these fields of its items, but for the item of the device
+// itself: who asks for 100,000 items may want to know that they are there and no more.
+func (l *List) Keep(fields ...string) { l.keep = fields }
 
 // Add takes one packet.
 func (l *List) Add(m *gb28181.Message) {
@@ -61,10 +66,24 @@ func (l *List) Add(m *gb28181.Message) {
 				times[key]++
 				key += strconv.Itoa(times[key])
 			}
+			if l.keep != nil && item["device_id"] != m.DeviceID {
+				item = only(item, l.keep)
+			}
 			l.addItem(key, item)
 		}
 	}
 	maps.Copy(l.fields, fields)
+}
+
+// only is what item has of some fields.
+func only(item map[string]any, fields []string) map[string]any {
+	kept := make(map[string]any, len(fields))
+	for _, f := range fields {
+		if v, there := item[f]; there {
+			kept[f] = v
+		}
+	}
+	return kept
 }
 
 // keyOf is what tells an item from the others.

@@ -27,3 +27,20 @@ func TestATrackKeepsThePresetThatItPassesTwice(t *testing.T) {
 		t.Errorf("%s: %v, complete %v", name, items, l.Complete())
 	}
 }
+
+// Who asks for the whole catalogue wants to know who is there, and not what they are called.
+func TestAListKeepsTheFieldsThatAreWantedAndTheDeviceItselfWhole(t *testing.T) {
+	m, err := gb28181.Decode([]byte("<Response><CmdType>Catalog</CmdType><SN>1</SN><DeviceID>" + target + "</DeviceID><SumNum>2</SumNum><DeviceList Num='2'>" +
+		"<Item><DeviceID>34020000001310000009</DeviceID><Name>n</Name><Status>OFF</Status></Item>" +
+		"<Item><DeviceID>" + target + "</DeviceID><Name>itself</Name><Status>ON</Status></Item></DeviceList></Response>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := NewList(100)
+	l.Keep("device_id", "status")
+	l.Add(m)
+	_, items := l.Items()
+	if !l.Complete() || fmt.Sprint(items[0]) != "map[device_id:34020000001310000009 status:OFF]" || items[1]["name"] != "itself" {
+		t.Errorf("%v, complete %v", items, l.Complete())
+	}
+}

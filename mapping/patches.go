@@ -13,10 +13,15 @@ func CatalogFields(item gb28181.CatalogItem) map[string]any {
 		return nil
 	}
 	out := reader{}.objectOf(item.Element)
-	for _, elsewhere := range []string{"device_id", "status", "event"} {
-		delete(out, elsewhere)
-	}
+	OnlyCatalog(out)
 	return out
+}
+
+// OnlyCatalog takes out of an item's fields what is not of that section.
+func OnlyCatalog(fields map[string]any) {
+	for _, elsewhere := range []string{"device_id", "status", "event"} {
+		delete(fields, elsewhere)
+	}
 }
 
 // InfoPatch is the `info` section of a device's shadow.

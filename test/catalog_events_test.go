@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -177,4 +178,34 @@ func TestADeviceAmongItsItemsIsNoChannelBesideOthers(t *testing.T) {
 	if got := m.messages("gb28181/" + with.ID() + "/" + with.ID() + "/presence"); len(got) != 0 {
 		t.Errorf("the device is shown as a channel of its own: %d messages", len(got))
 	}
+}
+
+// A part that somebody asks for by raw is no whole catalogue: who is not in it is still there.
+func TestAPartOfTheCatalogueMakesNobodyVanish(t *testing.T) {
+	p := start(t, baseConfig())
+	part := channelID(1, 0)
+	d := newCamera(t, p.udp, 1, func(c *camera.Config) {
+		c.Channels = append(c.Channels, camera.Channel{ID: "340200", Name: "芜湖市"})
+		c.OnRequest = func(r *camera.Request) bool {
+			if r.CmdType != "Catalog" || r.DeviceID != "340200" {
+				return false
+			}
+			r.Answer(200)
+			go func() {
+				_, _ = r.Device().SendXML(context.Background(), "<Response><CmdType>Catalog</CmdType><SN>"+r.SN+"</SN><DeviceID>340200</DeviceID><SumNum>1</SumNum>"+
+					"<DeviceList Num=\"1\"><Item><DeviceID>"+part+"</DeviceID><Name>改名</Name><Status>ON</Status></Item></DeviceList></Response>")
+			}()
+			return true
+		}
+	})
+	topic := "gb28181/" + d.ID() + "/"
+	m := connect(t, p.mqtt, topic+"#")
+	register(t, d)
+	m.wait(0, "catalog event", on(topic+"event/catalog"))
+	m.publish(topic+"cmd/raw", map[string]any{"clientToken": "r",
+		"xml": "<Query><CmdType>Catalog</CmdType><SN>1</SN><DeviceID>340200</DeviceID></Query>"})
+	m.wait(0, "the part", token(topic+"cmd/raw/accepted", "r"))
+	m.reported(d.ID(), part, "its new name", func(r map[string]any) bool { return at(r, "catalog.name") == "改名" })
+	m.reported(d.ID(), channelID(1, 2), "still online", func(r map[string]any) bool { return r["presence"] == "online" })
+	m.reported(d.ID(), "", "three channels", func(r map[string]any) bool { return r["channels"] == 3.0 })
 }

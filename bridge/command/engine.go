@@ -60,9 +60,10 @@ type Measure func(device gb28181.ID, p sip.Path, o guard.Outcome, rtt time.Durat
 
 // Result is what a device answered.
 type Result struct {
-	Fields   map[string]any // of accepted.result
-	Messages []*gb28181.Message
-	Partial  bool // a list of which items are missing
+	Fields   map[string]any     // of accepted.result
+	Messages []*gb28181.Message // of a list none: its packets are not kept
+	Items    []map[string]any   // of a list: all of them, where Fields have a page
+	Partial  bool               // a list of which items are missing
 }
 
 // Engine carries commands. At most once on the wire beyond SIP's own retransmissions, and

@@ -38,10 +38,11 @@ type waiter struct {
 
 	mu       sync.Mutex // guards what follows
 	sn       int64      // of the answer: the request's, or what the device made of it
-	messages []*gb28181.Message
-	gathered gatherer  // of answers that may take several packets; nil for the others
-	last     time.Time // of the newest packet
-	refusal  string    // what the device said instead of OK
+	packets  int
+	messages []*gb28181.Message // but of lists, whose packets may be thousands
+	gathered gatherer           // of answers that may take several packets; nil for the others
+	last     time.Time          // of the newest packet
+	refusal  string             // what the device said instead of OK
 	refused  bool
 	ended    bool
 }
@@ -55,7 +56,11 @@ func (e *Engine) expect(device gb28181.ID, target string, cmd *mapping.Command) 
 	}
 	switch cmd.Answer {
 	case mapping.AnswerList:
-		w.gathered = mapping.NewList(e.cfg.CatalogItems)
+		list := mapping.NewList(e.cfg.CatalogItems)
+		if cmd.Keep != nil {
+			list.Keep(cmd.Keep...)
+		}
+		w.gathered = list
 	case mapping.AnswerParts:
 		w.gathered = mapping.NewParts(cmd.Parts)
 	}
@@ -123,7 +128,7 @@ func (w *waiter) expects(sn int64) bool {
 func (w *waiter) open() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.kind != mapping.AnswerNone && len(w.messages) == 0
+	return w.kind != mapping.AnswerNone && w.packets == 0
 }
 
 // add takes one packet and tells whether it was still wanted.
@@ -137,7 +142,10 @@ func (w *waiter) add(m *gb28181.Message) bool {
 		close(w.first)
 	}
 	w.last, w.sn = time.Now(), m.SN
-	w.messages = append(w.messages, m)
+	w.packets++
+	if w.kind != mapping.AnswerList {
+		w.messages = append(w.messages, m)
+	}
 	if refused, text := m.Refused(); refused {
 		w.refused, w.refusal = true, text
 		w.endLocked()
@@ -161,7 +169,7 @@ func (w *waiter) endLocked() {
 func (w *waiter) answered() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.messages) > 0
+	return w.packets > 0
 }
 
 // silence returns how long no packet has come, and whether one has come at all.
@@ -225,6 +233,7 @@ func (j *job) result(w *waiter) (Result, *mapping.Error) {
 		switch g := w.gathered.(type) {
 		case *mapping.List:
 			r.Fields = j.e.firstPage(j.device, j.cmd, g)
+			_, r.Items = g.Items()
 		case *mapping.Parts:
 			if len(g.Missing()) == len(j.cmd.Parts) {
 				return Result{}, mapping.Errorf(mapping.CodeNotSupported, "device %s answered OK without %s: it does not have that configuration, or nothing is set",

@@ -1,8 +1,8 @@
 // Package tree keeps the nodes of devices' catalogues that are no channels: the regions,
 // systems, business groups and virtual organisations that channels stand below.
 //
-//	Catalog packet ──▶ Apply ──▶ Table ──▶ Nodes: console, command tree
-//	                     └──▶ Changes: rows for the store
+//	Catalog packet ──▶ Apply  ──┬─▶ Table ──▶ Nodes: console, command tree
+//	whole catalogue ─▶ Retain ──┘─▶ Changes: rows for the store
 //
 // A device without such nodes costs nothing. No node has a presence: they are where cameras
 // are, and none.
@@ -82,14 +82,12 @@ type Table struct {
 // New returns an empty Table that takes most nodes of a device.
 func New(most int) *Table { return &Table{most: most, devices: make(map[gb28181.ID]map[string]Node)} }
 
-// Apply takes over what a catalogue, or a part of one, says of a device's nodes. complete tells
-// that items are the whole catalogue: what it does not list is no more.
-func (t *Table) Apply(device gb28181.ID, items []gb28181.CatalogItem, complete bool, channelTypes []string) Changes {
+// Apply takes over what a part of a catalogue says of a device's nodes.
+func (t *Table) Apply(device gb28181.ID, items []gb28181.CatalogItem, channelTypes []string) Changes {
 	var c Changes
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	nodes := t.devices[device]
-	listed := make(map[string]bool)
 	for _, item := range items {
 		n, is := NodeOf(item, channelTypes)
 		if !is {
@@ -108,7 +106,6 @@ func (t *Table) Apply(device gb28181.ID, items []gb28181.CatalogItem, complete b
 		case !known && len(nodes) >= t.most:
 			continue
 		}
-		listed[n.ID] = true
 		if n == was {
 			continue
 		}
@@ -119,18 +116,29 @@ func (t *Table) Apply(device gb28181.ID, items []gb28181.CatalogItem, complete b
 		nodes[n.ID] = n
 		c.Set = append(c.Set, n)
 	}
-	if complete {
-		for id := range nodes {
-			if !listed[id] {
-				delete(nodes, id)
-				c.Gone = append(c.Gone, id)
-			}
+	t.dropEmptyLocked(device)
+	return c
+}
+
+// Retain forgets the nodes of a device that its whole catalogue does not list.
+func (t *Table) Retain(device gb28181.ID, listed func(id string) bool) Changes {
+	var c Changes
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id := range t.devices[device] {
+		if !listed(id) {
+			delete(t.devices[device], id)
+			c.Gone = append(c.Gone, id)
 		}
 	}
-	if len(nodes) == 0 {
+	t.dropEmptyLocked(device)
+	return c
+}
+
+func (t *Table) dropEmptyLocked(device gb28181.ID) {
+	if len(t.devices[device]) == 0 {
 		delete(t.devices, device)
 	}
-	return c
 }
 
 // Restore takes over what an earlier run kept.

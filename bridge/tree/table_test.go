@@ -3,6 +3,7 @@ package tree
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,7 +66,13 @@ func TestNodesAreWhatIsNoChannel(t *testing.T) {
 		return strings.Join(ids, " ")
 	}
 	for i, step := range steps {
-		c := table.Apply(platform, items(t, step.root, step.inner), step.complete, []string{"217"})
+		listed := items(t, step.root, step.inner)
+		c := table.Apply(platform, listed, []string{"217"})
+		if step.complete {
+			c.Gone = table.Retain(platform, func(id string) bool {
+				return slices.ContainsFunc(listed, func(i gb28181.CatalogItem) bool { return i.DeviceID == id })
+			}).Gone
+		}
 		var set, left []string
 		for _, n := range c.Set {
 			set = append(set, n.ID)
@@ -103,7 +110,7 @@ func TestANodeHasItsPlaceWhicheverEditionWroteIt(t *testing.T) {
 	if got := table.Nodes(platform); !reflect.DeepEqual(got, kept) {
 		t.Errorf("restored %v, want %v", got, kept)
 	}
-	if c := table.Apply(platform, items(t, "Response", fmt.Sprintf("<Item><DeviceID>34</DeviceID><Name>%s</Name></Item>", kept[0].Name)), false, nil); len(c.Set) != 0 {
+	if c := table.Apply(platform, items(t, "Response", fmt.Sprintf("<Item><DeviceID>34</DeviceID><Name>%s</Name></Item>", kept[0].Name)), nil); len(c.Set) != 0 {
 		t.Errorf("what was restored is kept anew: %v", c.Set)
 	}
 }

@@ -34,6 +34,9 @@ type Request struct {
 	inside   bool // a Response of one packet goes into the SIP answer
 }
 
+// Device returns who was asked.
+func (r *Request) Device() *Device { return r.device }
+
 // Header returns the first value of a header by its long name in lower case.
 func (r *Request) Header(name string) string { return r.message.header(name) }
 
