@@ -20,42 +20,54 @@ func (b *Bridge) applyCatalog(device gb28181.ID, items []gb28181.CatalogItem) {
 	if b.speaksOfUnknown(device, channels) && b.refreshes.allow(thing(device), "catalog", time.Now()) {
 		b.recovery.Refresh(device)
 	}
-	changes, refused := b.fleet.ApplyCatalog(device, statusesOf(channels), false)
-	for _, ch := range channels {
-		b.reportCatalogItem(device, ch, mapping.CatalogFields(ch.item))
+	applied := b.fleet.ApplyCatalog(device, statusesOf(channels), false)
+	changes := make(map[gb28181.ID]*fleet.ChannelChange, len(applied.Changes))
+	for i := range applied.Changes {
+		changes[applied.Changes[i].Channel.ID] = &applied.Changes[i]
 	}
-	if counted := b.tellChannelChanges(device, changes); counted && items[0].Event != "" {
+	for i, ch := range channels {
+		var fields func() map[string]any
+		if !applied.Known[i] {
+			fields = func() map[string]any { return mapping.CatalogFields(ch.item) }
+		}
+		b.reportChannel(device, ch.id, fields, changes[ch.id])
+		if ch.item.Event != "" {
+			b.catalogEvent(device, ch)
+		}
+	}
+	if counted := b.keepChannels(device, applied.Changes); counted && items[0].Event != "" {
 		there, _ := b.fleet.Device(device)
 		b.shadows.Report(thing(device), map[string]any{"channels": there.Channels}, nil)
 	}
-	if refused > 0 && b.refreshes.allow(thing(device), "refused", time.Now()) {
-		b.catalogRefused(device, refused)
+	if applied.Refused > 0 && b.refreshes.allow(thing(device), "refused", time.Now()) {
+		b.catalogRefused(device, applied.Refused)
 	}
 }
 
 // completeCatalog takes a whole answer to our own query as the truth about what is there: what
 // it does not list has vanished. What it lists has been applied packet by packet.
-func (b *Bridge) completeCatalog(device gb28181.ID, listed []map[string]any) {
+func (b *Bridge) completeCatalog(device gb28181.ID, listed []mapping.Listed) {
 	items := make([]gb28181.CatalogItem, len(listed))
 	places := make(map[string]int, len(listed))
-	for i, fields := range listed {
-		items[i].DeviceID, _ = fields["device_id"].(string)
-		items[i].Status, _ = fields["status"].(string)
-		places[items[i].DeviceID] = i
+	for i, l := range listed {
+		items[i].DeviceID, items[i].Status = l.ID, l.Status
+		places[l.ID] = i
 	}
 	b.keepNodes(device, b.nodes.Retain(device, func(id string) bool { _, is := places[id]; return is }))
 	channels := b.channelsOf(device, items, true)
-	changes, _ := b.fleet.ApplyCatalog(device, statusesOf(channels), true)
-	for _, c := range changes {
+	changes := b.fleet.ApplyCatalog(device, statusesOf(channels), true).Changes
+	for i := range changes {
 		// A packet that is applied later than this tells the rest; that the device is a channel
 		// of its own only the whole tells.
-		if i, is := places[c.Channel.ID.String()]; is && c.Channel.ID == device {
-			fields := maps.Clone(listed[i])
-			mapping.OnlyCatalog(fields)
-			b.reportCatalogItem(device, catalogChannel{device, items[i]}, fields)
+		var fields func() map[string]any
+		if place, is := places[device.String()]; is && changes[i].Channel.ID == device && listed[place].Itself != nil {
+			own := maps.Clone(listed[place].Itself)
+			mapping.OnlyCatalog(own)
+			fields = func() map[string]any { return own }
 		}
+		b.reportChannel(device, changes[i].Channel.ID, fields, &changes[i])
 	}
-	b.tellChannelChanges(device, changes)
+	b.keepChannels(device, changes)
 	there, _ := b.fleet.Device(device)
 	b.shadows.Report(thing(device), map[string]any{"channels": there.Channels}, nil)
 	b.publishEvent(event{kind: "catalog", device: device.String(), at: time.Now(), fields: map[string]any{"channels": there.Channels}})
@@ -75,7 +87,7 @@ func statusesOf(channels []catalogChannel) []fleet.ChannelStatus {
 	statuses := make([]fleet.ChannelStatus, len(channels))
 	for i, ch := range channels {
 		statuses[i] = fleet.ChannelStatus{
-			ID: ch.id, Status: ch.item.Status, Online: gb28181.StatusOnline(ch.item.Status), Event: ch.item.Event,
+			ID: ch.id, Status: ch.item.Status, Online: gb28181.StatusOnline(ch.item.Status), Event: ch.item.Event, Hash: ch.item.Hash(),
 		}
 	}
 	return statuses
@@ -106,53 +118,68 @@ func (b *Bridge) channelsOf(device gb28181.ID, items []gb28181.CatalogItem, comp
 	return channels
 }
 
-// reportCatalogItem shows in a channel's shadow what its item says, its fields, and publishes what a
-// notification did to it.
-func (b *Bridge) reportCatalogItem(device gb28181.ID, ch catalogChannel, fields map[string]any) {
-	if now, there := b.fleet.Channel(device, ch.id); there {
-		patch := map[string]any{"status": orNil(now.Status), "presence": now.Presence.String()}
-		if len(fields) > 0 {
-			patch["catalog"] = fields
-		}
-		b.shadows.Report(channelThing(device, ch.id), patch, nil)
-	}
-	if ch.item.Event == "" {
+// reportChannel shows in a channel's shadow the fields of its item, if they are news, and what
+// changed with it, and tells a change of its presence.
+func (b *Bridge) reportChannel(device, id gb28181.ID, fields func() map[string]any, change *fleet.ChannelChange) {
+	if fields == nil && change == nil {
 		return
 	}
-	told := maps.Clone(fields)
-	if told == nil {
-		told = make(map[string]any, 1)
+	turned := change != nil && change.Previous.Presence != change.Channel.Presence
+	patch := func() map[string]any {
+		now, there := b.fleet.Channel(device, id)
+		if !there {
+			return nil // forgotten meanwhile
+		}
+		patch := channelPatch(now)
+		if fields != nil {
+			if catalog := fields(); len(catalog) > 0 {
+				patch["catalog"] = catalog
+			}
+		}
+		return patch
 	}
-	told["event"] = ch.item.Event
-	if ch.item.Status != "" && ch.item.Status != ch.item.Event {
-		told["status"] = ch.item.Status
+	b.shadows.ReportMade(channelThing(device, id), patch, false, func(_ shadowsync.Document, err error) {
+		if err != nil && fields != nil {
+			b.fleet.ItemLost(device, id)
+		}
+		b.missed(device, id, err)
+		if turned {
+			b.tellChannelPresence(device, id)
+		}
+	})
+	if !turned || change.Previous.Presence == fleet.Unknown {
+		return // its discovery is told by the event catalog, once for all
 	}
-	b.publishEvent(event{kind: "catalog", device: device.String(), channel: ch.id.String(), at: time.Now(), fields: told})
+	b.publishEvent(event{
+		kind: "presence", device: device.String(), channel: id.String(), at: time.Now(),
+		fields: map[string]any{
+			"presence": change.Channel.Presence.String(), "previous": change.Previous.Presence.String(), "reason": change.Channel.Reason,
+		},
+	})
 }
 
-// tellChannelChanges keeps, shows and publishes what has changed about channels; counted tells
-// that there are more or fewer of them.
-func (b *Bridge) tellChannelChanges(device gb28181.ID, changes []fleet.ChannelChange) (counted bool) {
+// catalogEvent publishes what a notification did to a channel.
+func (b *Bridge) catalogEvent(device gb28181.ID, ch catalogChannel) {
+	fields := mapping.CatalogFields(ch.item)
+	if fields == nil {
+		fields = make(map[string]any, 2)
+	}
+	fields["event"] = ch.item.Event
+	if ch.item.Status != "" && ch.item.Status != ch.item.Event {
+		fields["status"] = ch.item.Status
+	}
+	b.publishEvent(event{kind: "catalog", device: device.String(), channel: ch.id.String(), at: time.Now(), fields: fields})
+}
+
+// keepChannels keeps what must be known of channels after a restart where it has changed;
+// counted tells that there are more or fewer of them.
+func (b *Bridge) keepChannels(device gb28181.ID, changes []fleet.ChannelChange) (counted bool) {
 	kept := make([]fleet.Channel, 0, len(changes))
 	for _, c := range changes {
 		counted = counted || c.Counted()
 		if c.Kept() {
 			kept = append(kept, c.Channel)
 		}
-		if c.Previous.Presence == c.Channel.Presence {
-			b.shadows.Report(channelThing(device, c.Channel.ID), map[string]any{"presence_reason": orNil(c.Channel.Reason)}, nil)
-			continue
-		}
-		b.reportChannelPresence(device, c.Channel)
-		if c.Previous.Presence == fleet.Unknown {
-			continue // its discovery is told by the event catalog, once for all
-		}
-		b.publishEvent(event{
-			kind: "presence", device: device.String(), channel: c.Channel.ID.String(), at: time.Now(),
-			fields: map[string]any{
-				"presence": c.Channel.Presence.String(), "previous": c.Previous.Presence.String(), "reason": c.Channel.Reason,
-			},
-		})
 	}
 	b.registrations.saveChannels(device, kept)
 	return counted
@@ -178,10 +205,15 @@ func (b *Bridge) speaksOfUnknown(device gb28181.ID, channels []catalogChannel) b
 func (b *Bridge) reportChannelPresence(device gb28181.ID, ch fleet.Channel) {
 	b.shadows.Report(channelThing(device, ch.ID), channelPatch(ch), func(_ shadowsync.Document, err error) {
 		b.missed(device, ch.ID, err)
-		if now, there := b.fleet.Channel(device, ch.ID); there {
-			b.publishPresence(device.String(), ch.ID.String(), now.Presence)
-		}
+		b.tellChannelPresence(device, ch.ID)
 	})
+}
+
+// tellChannelPresence publishes the presence that a channel has now.
+func (b *Bridge) tellChannelPresence(device, id gb28181.ID) {
+	if now, there := b.fleet.Channel(device, id); there {
+		b.publishPresence(device.String(), id.String(), now.Presence)
+	}
 }
 
 // forgetVanished removes the shadows and retained topics of channels that have been gone

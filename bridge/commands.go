@@ -125,7 +125,7 @@ func (b *Bridge) obeyed(device, target gb28181.ID, cmd *mapping.Command, r comma
 			"channels": there.Channels, "partial": true, "got": r.Fields["got"], "sum_num": r.Fields["sum_num"],
 		})})
 	default:
-		b.completeCatalog(device, r.Items)
+		b.completeCatalog(device, r.Listed)
 	}
 }
 
@@ -170,9 +170,7 @@ func (b *Bridge) ask(ctx context.Context, device gb28181.ID, name string) (comma
 	if why != nil {
 		return command.Result{}, why
 	}
-	if name == catalogCommand {
-		cmd.Keep = []string{"device_id", "status"} // each packet is applied as it comes
-	}
+	cmd.Slim = name == catalogCommand // each packet is applied as it comes
 	r, why := b.commands.Do(ctx, device, device.String(), cmd)
 	if why != nil {
 		return r, why

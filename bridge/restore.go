@@ -31,9 +31,9 @@ func (b *Bridge) presencePatch(d fleet.Device) map[string]any {
 	}
 }
 
-// channelPatch is what a channel's shadow says of its presence.
+// channelPatch is what a channel's shadow says of its presence, and of its own word for it.
 func channelPatch(ch fleet.Channel) map[string]any {
-	return map[string]any{"presence": ch.Presence.String(), "presence_reason": orNil(ch.Reason)}
+	return map[string]any{"presence": ch.Presence.String(), "presence_reason": orNil(ch.Reason), "status": orNil(ch.Status)}
 }
 
 // birth is called after each (re)connection of a link: its server may have lost or never had
@@ -69,6 +69,7 @@ func (b *Bridge) reportAnew(device gb28181.ID, channel string) {
 		return
 	}
 	if ch, there := b.fleet.Channel(device, id); there {
+		b.fleet.ItemLost(device, id)
 		b.reportChannelPresence(device, ch)
 		b.recovery.Refresh(device) // its catalogue entry is asked for again
 	}

@@ -51,7 +51,7 @@ type Command struct {
 	Stop      *Command      // of a movement: what ends it; nil for the rest
 	StopAfter time.Duration // of a movement: when the bridge ends it; 0: at the backstop
 
-	Keep  []string        // of a list: the fields of its items that are wanted, of which nobody pages; nil: all, a page at a time
+	Slim  bool            // of a catalogue: who is there is wanted and no more, and nobody pages
 	Limit int             // of a list: items at a time
 	Next  string          // of a list: the rest of an earlier answer is wanted, the device is not asked
 	Parts []Configuration // of AnswerParts: what is asked for

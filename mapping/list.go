@@ -34,7 +34,15 @@ type List struct {
 	sum     int
 	hasSum  bool
 	refused int
-	keep    []string // of an item's fields; nil: all
+	slim    bool // of a catalogue: Listed are enough
+	listed  []Listed
+	subject string // whose list it is
+}
+
+// Listed is an item of a catalogue as a slim list keeps it.
+type Listed struct {
+	ID, Status string
+	Itself     map[string]any // the fields of the item that is the device's own; nil for the others
 }
 
 // NewList returns an empty list that takes at most this many items.
@@ -42,12 +50,36 @@ func NewList(most int) *List {
 	return &List{most: most, places: make(map[string]int), fields: make(map[string]any)}
 }
 
-// Keep has the list keep no more than these fields of its items, but for the item of the device
-// itself: who asks for 100,000 items may want to know that they are there and no more.
-func (l *List) Keep(fields ...string) { l.keep = fields }
+// Slim has a list of a catalogue keep no more of its items than Listed: who asks for 100,000
+// may want to know that they are there and no more.
+func (l *List) Slim() { l.slim = true }
+
+// Listed returns who is in a list of a catalogue.
+func (l *List) Listed() []Listed {
+	if l.slim || l.name != "channels" {
+		return l.listed
+	}
+	listed := make([]Listed, len(l.items))
+	for i, item := range l.items {
+		listed[i].ID, _ = item["device_id"].(string)
+		listed[i].Status, _ = item["status"].(string)
+		if listed[i].ID == l.subject {
+			listed[i].Itself = item
+		}
+	}
+	return listed
+}
+
+// size is how many items are there.
+func (l *List) size() int { return max(len(l.items), len(l.listed)) }
 
 // Add takes one packet.
 func (l *List) Add(m *gb28181.Message) {
+	l.subject = m.DeviceID
+	if page, is := m.Body.(*gb28181.Catalog); is && l.slim {
+		l.addPage(m, page)
+		return
+	}
 	fields := Fields(m)
 	if sum, err := strconv.Atoi(m.Tree.Value("SumNum")); err == nil && sum >= 0 {
 		l.sum, l.hasSum = sum, true
@@ -66,24 +98,33 @@ func (l *List) Add(m *gb28181.Message) {
 				times[key]++
 				key += strconv.Itoa(times[key])
 			}
-			if l.keep != nil && item["device_id"] != m.DeviceID {
-				item = only(item, l.keep)
-			}
 			l.addItem(key, item)
 		}
 	}
 	maps.Copy(l.fields, fields)
 }
 
-// only is what item has of some fields.
-func only(item map[string]any, fields []string) map[string]any {
-	kept := make(map[string]any, len(fields))
-	for _, f := range fields {
-		if v, there := item[f]; there {
-			kept[f] = v
-		}
+// addPage takes one packet of a slim list.
+func (l *List) addPage(m *gb28181.Message, page *gb28181.Catalog) {
+	if page.SumNum >= 0 {
+		l.sum, l.hasSum = page.SumNum, true
 	}
-	return kept
+	for _, i := range page.Items {
+		item := Listed{ID: strings.Clone(i.DeviceID), Status: strings.Clone(i.Status)} // not a piece of the packet
+		if i.DeviceID == m.DeviceID {
+			item.Itself = reader{zone: m.Zone}.objectOf(i.Element)
+		}
+		if at, known := l.places[item.ID]; known {
+			l.listed[at] = item
+			continue
+		}
+		if l.size() >= l.most {
+			l.refused++
+			continue
+		}
+		l.places[item.ID] = l.size()
+		l.listed = append(l.listed, item)
+	}
 }
 
 // keyOf is what tells an item from the others.
@@ -112,19 +153,19 @@ func (l *List) addItem(key string, item map[string]any) {
 // Complete reports whether every item has come. Where SumNum is missing, or smaller than
 // what came, nobody can tell: only silence ends such a list.
 func (l *List) Complete() bool {
-	return l.hasSum && l.refused == 0 && len(l.items) == l.sum
+	return l.hasSum && l.refused == 0 && l.size() == l.sum
 }
 
 // Partial reports whether items are known to be missing.
 func (l *List) Partial() bool {
-	return l.refused > 0 || l.hasSum && len(l.items) < l.sum
+	return l.refused > 0 || l.hasSum && l.size() < l.sum
 }
 
 // Fields returns what stands beside the items; of a partial list also how much is there.
 func (l *List) Fields() map[string]any {
 	f := maps.Clone(l.fields)
 	if l.Partial() {
-		f["partial"], f["got"] = true, len(l.items)
+		f["partial"], f["got"] = true, l.size()
 		if l.hasSum {
 			f["sum_num"] = l.sum
 		}

@@ -29,18 +29,29 @@ func TestATrackKeepsThePresetThatItPassesTwice(t *testing.T) {
 }
 
 // Who asks for the whole catalogue wants to know who is there, and not what they are called.
-func TestAListKeepsTheFieldsThatAreWantedAndTheDeviceItselfWhole(t *testing.T) {
+func TestAListOfACatalogueTellsWhoIsThere(t *testing.T) {
 	m, err := gb28181.Decode([]byte("<Response><CmdType>Catalog</CmdType><SN>1</SN><DeviceID>" + target + "</DeviceID><SumNum>2</SumNum><DeviceList Num='2'>" +
 		"<Item><DeviceID>34020000001310000009</DeviceID><Name>n</Name><Status>OFF</Status></Item>" +
 		"<Item><DeviceID>" + target + "</DeviceID><Name>itself</Name><Status>ON</Status></Item></DeviceList></Response>"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := NewList(100)
-	l.Keep("device_id", "status")
+	for _, slim := range []bool{true, false} {
+		l := NewList(100)
+		if slim {
+			l.Slim()
+		}
+		l.Add(m)
+		l.Add(m)
+		if got := l.Listed(); !l.Complete() || len(got) != 2 || got[0].ID != "34020000001310000009" || got[0].Status != "OFF" || got[0].Itself != nil ||
+			got[1].Itself["name"] != "itself" {
+			t.Errorf("slim %v: %v, complete %v", slim, got, l.Complete())
+		}
+	}
+	l := NewList(1)
+	l.Slim()
 	l.Add(m)
-	_, items := l.Items()
-	if !l.Complete() || fmt.Sprint(items[0]) != "map[device_id:34020000001310000009 status:OFF]" || items[1]["name"] != "itself" {
-		t.Errorf("%v, complete %v", items, l.Complete())
+	if f := l.Fields(); !l.Partial() || f["refused"] != 1 || f["got"] != 1 {
+		t.Errorf("beyond the limit: %v", f)
 	}
 }

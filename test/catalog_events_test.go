@@ -209,3 +209,21 @@ func TestAPartOfTheCatalogueMakesNobodyVanish(t *testing.T) {
 	m.reported(d.ID(), channelID(1, 2), "still online", func(r map[string]any) bool { return r["presence"] == "online" })
 	m.reported(d.ID(), "", "three channels", func(r map[string]any) bool { return r["channels"] == 3.0 })
 }
+
+// What a channel's item says is not written again while it says the same; a shadow that
+// somebody deleted has it again all the same.
+func TestADeletedShadowOfAChannelHasItsItemAgain(t *testing.T) {
+	p := start(t, baseConfig())
+	d := newCamera(t, p.udp, 1, nil)
+	channel := channelID(1, 1)
+	m := connect(t, p.mqtt, "gb28181/"+d.ID()+"/event/catalog")
+	register(t, d)
+	m.wait(0, "catalog event", on("gb28181/"+d.ID()+"/event/catalog"))
+	m.reported(d.ID(), channel, "its name", func(r map[string]any) bool { return at(r, "catalog.name") == "相机1" })
+	mark := m.mark()
+	m.publish(shadowTopic(d.ID(), channel)+"/delete", "")
+	m.wait(mark, "the whole catalogue", on("gb28181/"+d.ID()+"/event/catalog"))
+	m.reported(d.ID(), channel, "its name and presence again", func(r map[string]any) bool {
+		return at(r, "catalog.name") == "相机1" && r["presence"] == "online" && r["status"] == "ON"
+	})
+}

@@ -62,7 +62,7 @@ type Measure func(device gb28181.ID, p sip.Path, o guard.Outcome, rtt time.Durat
 type Result struct {
 	Fields   map[string]any     // of accepted.result
 	Messages []*gb28181.Message // of a list none: its packets are not kept
-	Items    []map[string]any   // of a list: all of them, where Fields have a page
+	Listed   []mapping.Listed   // of a whole catalogue: all of its items, where Fields have a page or, of a slim one, none
 	Partial  bool               // a list of which items are missing
 }
 

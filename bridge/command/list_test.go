@@ -27,7 +27,7 @@ func TestAListEndsAtItsSumNumInAnyOrderAndWithRepeats(t *testing.T) {
 		}
 		begun := time.Now()
 		r, why := d.do(cam, "catalog", "")
-		if why != nil || r.Partial || count(t, r, "channels") != 6 || len(r.Items) != 6 {
+		if why != nil || r.Partial || count(t, r, "channels") != 6 || len(r.Listed) != 6 {
 			t.Fatalf("%v %+v", why, r.Fields)
 		}
 		if took := time.Since(begun); took > 5100*time.Millisecond {
@@ -123,7 +123,7 @@ func TestTheRestOfAListCanBeAskedForWithinAMinute(t *testing.T) {
 		if why != nil {
 			t.Fatal(why)
 		}
-		if len(r.Items) != 25 {
+		if len(r.Listed) != 25 {
 			t.Error("the whole answer is not with the first page")
 		}
 		total := count(t, r, "channels")

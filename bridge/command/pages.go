@@ -50,7 +50,7 @@ func (e *Engine) firstPage(device gb28181.ID, cmd *mapping.Command, l *mapping.L
 		fields["refused_reason"] = fmt.Sprintf("limits.catalog_items is %d", e.cfg.CatalogItems)
 	}
 	a := &pagedAnswer{device: device, list: name, fields: fields, items: items, at: time.Now()}
-	if name != "" && len(items) > cmd.Limit && cmd.Keep == nil {
+	if name != "" && len(items) > cmd.Limit && !cmd.Slim {
 		a.id = rand.Text()[:16]
 		e.pages.keep(a)
 	}

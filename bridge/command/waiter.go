@@ -57,8 +57,8 @@ func (e *Engine) expect(device gb28181.ID, target string, cmd *mapping.Command) 
 	switch cmd.Answer {
 	case mapping.AnswerList:
 		list := mapping.NewList(e.cfg.CatalogItems)
-		if cmd.Keep != nil {
-			list.Keep(cmd.Keep...)
+		if cmd.Slim {
+			list.Slim()
 		}
 		w.gathered = list
 	case mapping.AnswerParts:
@@ -233,7 +233,9 @@ func (j *job) result(w *waiter) (Result, *mapping.Error) {
 		switch g := w.gathered.(type) {
 		case *mapping.List:
 			r.Fields = j.e.firstPage(j.device, j.cmd, g)
-			_, r.Items = g.Items()
+			if j.cmd.CmdType == "Catalog" {
+				r.Listed = g.Listed()
+			}
 		case *mapping.Parts:
 			if len(g.Missing()) == len(j.cmd.Parts) {
 				return Result{}, mapping.Errorf(mapping.CodeNotSupported, "device %s answered OK without %s: it does not have that configuration, or nothing is set",

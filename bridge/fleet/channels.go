@@ -17,6 +17,14 @@ type ChannelStatus struct {
 	Status string // the device's own word
 	Online bool   // what the word means
 	Event  string // ON, OFF, VLOST, DEFECT, ADD, DEL or UPDATE [GB28181-2022 A.2.5.7]; "" in a catalogue
+	Hash   uint64 // of what else its item says, so that what was told before is known again; 0: it says nothing
+}
+
+// Applied is what came of a catalogue, or of a part of one.
+type Applied struct {
+	Changes []ChannelChange // by ID
+	Known   []bool          // by the places of the statuses: the item says what it said before
+	Refused int             // channels beyond Config.MaxChannels
 }
 
 // Channel is a snapshot of what is known of a channel. It is kept as JSON.
@@ -78,7 +86,8 @@ type channel struct {
 	status     string
 	online     bool
 	vanishedAt time.Time
-	debt       Debt // to its shadow
+	item       uint64 // hash of what its item said last; 0: nothing that its shadow surely has
+	debt       Debt   // to its shadow
 }
 
 // channelLocked is the channel as its device's presence makes it.
@@ -101,10 +110,11 @@ func (s *session) channelLocked(id gb28181.ID, ch *channel) Channel {
 // catalogue must not hold up the other devices of its shard.
 const statusesAtOnce = 1000
 
-// ApplyCatalog takes over what device says of its channels and returns what that changes, by
-// ID. complete tells that statuses are all there are: who is missing has vanished. Beyond
-// Config.MaxChannels no channel is added; refused counts those.
-func (f *Fleet) ApplyCatalog(device gb28181.ID, statuses []ChannelStatus, complete bool) (changes []ChannelChange, refused int) {
+// ApplyCatalog takes over what device says of its channels and returns what that changes.
+// complete tells that statuses are all there are: who is missing has vanished. Beyond
+// Config.MaxChannels no channel is added.
+func (f *Fleet) ApplyCatalog(device gb28181.ID, statuses []ChannelStatus, complete bool) Applied {
+	a := Applied{Known: make([]bool, 0, len(statuses))}
 	now := time.Now()
 	sh := f.shardOf(device)
 	for part := range slices.Chunk(statuses, statusesAtOnce) {
@@ -112,25 +122,41 @@ func (f *Fleet) ApplyCatalog(device gb28181.ID, statuses []ChannelStatus, comple
 		s := sh.sessions.get(device)
 		if s == nil {
 			sh.mu.Unlock()
-			return nil, 0
+			return Applied{Known: make([]bool, len(statuses))}
 		}
 		if s.channels == nil {
 			s.channels = make(map[gb28181.ID]*channel, len(statuses))
 		}
 		for _, status := range part {
-			changes = s.changeLocked(changes, status.ID, func() {
+			a.Changes = s.changeLocked(a.Changes, status.ID, func() {
 				if !s.applyLocked(status, now, f.cfg.MaxChannels) {
-					refused++
+					a.Refused++
 				}
 			})
+			ch := s.channels[status.ID]
+			a.Known = append(a.Known, ch == nil || status.Hash == 0 || ch.item == status.Hash)
+			if ch != nil && status.Hash != 0 {
+				ch.item = status.Hash
+			}
 		}
 		sh.mu.Unlock()
 	}
 	if complete {
-		changes = f.vanish(changes, sh, device, statuses, now)
+		a.Changes = f.vanish(a.Changes, sh, device, statuses, now)
 	}
-	slices.SortStableFunc(changes, func(a, b ChannelChange) int { return bytes.Compare(a.Channel.ID[:], b.Channel.ID[:]) })
-	return changes, refused
+	slices.SortStableFunc(a.Changes, func(x, y ChannelChange) int { return bytes.Compare(x.Channel.ID[:], y.Channel.ID[:]) })
+	return a
+}
+
+// ItemLost notes that a channel's shadow does not have what its item says: the next one counts
+// as new.
+func (f *Fleet) ItemLost(device, id gb28181.ID) {
+	sh := f.shardOf(device)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s := sh.sessions.get(device); s != nil && s.channels[id] != nil {
+		s.channels[id].item = 0
+	}
 }
 
 // vanish marks the channels that are not among listed as gone.

@@ -43,8 +43,7 @@ func TestChannelIsOnlineWhenItsStatusAndItsDeviceAre(t *testing.T) {
 		{[]ChannelStatus{off}, true, "1 online>offline vanished"},
 		{[]ChannelStatus{on(""), off}, true, "1 offline>online registered"},
 	} {
-		changes, _ := f.ApplyCatalog(cam, c.statuses, c.complete)
-		if got := told(changes); got != c.want {
+		if got := told(f.ApplyCatalog(cam, c.statuses, c.complete).Changes); got != c.want {
 			t.Errorf("step %d: got %q, want %q", i, got, c.want)
 		}
 	}
@@ -136,13 +135,38 @@ func TestNoMoreChannelsThanTheLimitAreTakenOver(t *testing.T) {
 	status := func(n int, event string) ChannelStatus {
 		return ChannelStatus{ID: mustID(fmt.Sprintf("3402000000131%07d", n)), Status: "ON", Online: true, Event: event}
 	}
-	changes, refused := f.ApplyCatalog(cam, []ChannelStatus{status(1, ""), status(2, ""), status(3, "")}, false)
-	if len(changes) != 2 || refused != 1 {
-		t.Errorf("%d changes, %d refused; want 2 and 1", len(changes), refused)
+	a := f.ApplyCatalog(cam, []ChannelStatus{status(1, ""), status(2, ""), status(3, "")}, false)
+	if len(a.Changes) != 2 || a.Refused != 1 {
+		t.Errorf("%d changes, %d refused; want 2 and 1", len(a.Changes), a.Refused)
 	}
-	changes, refused = f.ApplyCatalog(cam, []ChannelStatus{status(1, "OFF"), status(4, "DEL"), status(4, "ADD")}, false)
-	if len(changes) != 1 || refused != 1 {
-		t.Errorf("%d changes, %d refused; want 1 and 1: who is known goes on", len(changes), refused)
+	a = f.ApplyCatalog(cam, []ChannelStatus{status(1, "OFF"), status(4, "DEL"), status(4, "ADD")}, false)
+	if len(a.Changes) != 1 || a.Refused != 1 {
+		t.Errorf("%d changes, %d refused; want 1 and 1: who is known goes on", len(a.Changes), a.Refused)
+	}
+}
+
+func TestWhatAnItemSaidBeforeIsKnown(t *testing.T) {
+	f, _ := newFleet(t, testConfig(time.Minute), nil)
+	register(f, cam, home, password, nil)
+	one := mustID("34020000001310000001")
+	for i, c := range []struct {
+		status ChannelStatus
+		known  bool
+	}{
+		{ChannelStatus{ID: one, Hash: 1}, false},
+		{ChannelStatus{ID: one, Hash: 1, Status: "OFF"}, true},
+		{ChannelStatus{ID: one, Event: "OFF"}, true}, // says nothing else
+		{ChannelStatus{ID: one, Hash: 1}, true},
+		{ChannelStatus{ID: one, Hash: 2}, false},
+		{ChannelStatus{ID: one, Hash: 1}, false},
+	} {
+		if a := f.ApplyCatalog(cam, []ChannelStatus{c.status}, false); len(a.Known) != 1 || a.Known[0] != c.known {
+			t.Errorf("step %d: known %v, want %v", i, a.Known, c.known)
+		}
+	}
+	f.ItemLost(cam, one)
+	if a := f.ApplyCatalog(cam, []ChannelStatus{{ID: one, Hash: 1}}, false); a.Known[0] {
+		t.Error("what is lost is known")
 	}
 }
 
@@ -153,8 +177,7 @@ func TestOnlyWhatHasChangedIsToldAndKept(t *testing.T) {
 	all := []ChannelStatus{{ID: one, Status: "ON", Online: true}, {ID: two, Status: "OFF"}}
 	kept := func(statuses []ChannelStatus, complete bool) string {
 		var s []string
-		changes, _ := f.ApplyCatalog(cam, statuses, complete)
-		for _, c := range changes {
+		for _, c := range f.ApplyCatalog(cam, statuses, complete).Changes {
 			s = append(s, fmt.Sprintf("%c kept %v counted %v", c.Channel.ID[19], c.Kept(), c.Counted()))
 		}
 		return strings.Join(s, "; ")

@@ -1,6 +1,7 @@
 package gb28181
 
 import (
+	"hash/maphash"
 	"slices"
 	"strings"
 )
@@ -59,6 +60,43 @@ func itemEvent(event, status string) string {
 		return event
 	}
 	return "UPDATE"
+}
+
+// itemSeed makes hashes that mean something within this process alone.
+var itemSeed = maphash.MakeSeed()
+
+// Hash tells what an item says, beside its ID, Status and Event, from what it would say
+// otherwise; 0 where it says nothing else.
+func (i CatalogItem) Hash() uint64 {
+	if i.Element == nil {
+		return 0
+	}
+	var h maphash.Hash
+	h.SetSeed(itemSeed)
+	says := false
+	for _, c := range i.Element.Children {
+		switch strings.ToLower(c.Name) {
+		case "deviceid", "status", "event":
+		default:
+			says = true
+			c.hash(&h)
+		}
+	}
+	if !says {
+		return 0
+	}
+	return max(h.Sum64(), 1)
+}
+
+func (e *Element) hash(h *maphash.Hash) {
+	h.WriteString(e.Name)
+	h.WriteByte(0)
+	h.WriteString(e.Text)
+	h.WriteByte(1)
+	for _, c := range e.Children {
+		c.hash(h)
+	}
+	h.WriteByte(2)
 }
 
 // Channels returns the items that are channels of device. Regions (short codes) and nodes
