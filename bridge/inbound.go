@@ -128,7 +128,7 @@ func (b *Bridge) positions(in *fleet.Inbound) {
 // An ID that is none of its channels' is kept as the field device_id: a device speaks for itself
 // alone. One whose catalogue is not known may name any but another device.
 func (b *Bridge) eventOf(kind string, in *fleet.Inbound, subject string, fields map[string]any) event {
-	e := event{kind: kind, device: in.Device.String(), at: in.At, fields: fields}
+	e := event{kind: kind, device: in.Device.String(), at: in.At, fields: withHeaders(fields, in.Headers)}
 	if subject == "" || subject == e.device {
 		return e
 	}
@@ -145,6 +145,14 @@ func (b *Bridge) eventOf(kind string, in *fleet.Inbound, subject string, fields 
 		e.fields["device_id"] = subject
 	}
 	return e
+}
+
+// withHeaders adds what a vendor's SIP headers say.
+func withHeaders(fields map[string]any, headers map[string]string) map[string]any {
+	if len(headers) > 0 {
+		fields["headers"] = headers
+	}
+	return fields
 }
 
 // ptzPosition publishes where a camera looks, and shows it in its shadow.
@@ -228,6 +236,7 @@ func (b *Bridge) alarmStored(in *fleet.Inbound, e event) {
 	key := b.keyOf(in.Device, in.Message.DeviceID)
 	if key.Name != "" {
 		last := maps.Clone(e.fields)
+		delete(last, "headers")
 		last["ts"] = e.at.UnixMilli()
 		b.shadows.Report(key, map[string]any{"alarm": last}, nil)
 	}
@@ -251,5 +260,5 @@ func (b *Bridge) unknownEvent(in *fleet.Inbound) {
 	if _, named := fields["cmd_type"]; !named && in.Message.CmdType != "" {
 		fields["cmd_type"] = in.Message.CmdType
 	}
-	b.publishEvent(event{kind: "unknown", device: in.Device.String(), at: time.Now(), fields: fields})
+	b.publishEvent(event{kind: "unknown", device: in.Device.String(), at: time.Now(), fields: withHeaders(fields, in.Headers)})
 }

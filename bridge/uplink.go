@@ -34,7 +34,7 @@ func (b *Bridge) Registered(r fleet.Registration, fresh bool) {
 			b.missed(r.Device, gb28181.ID{}, err)
 		})
 	} // else its presence has changed with it, which is reported with the registration
-	fields := registrationFields(r)
+	fields := withHeaders(registrationFields(r), r.Headers)
 	fields["rival"] = b.rivals.of(r.Device, r.At) // told of just before
 	b.publishEvent(event{kind: "registered", device: r.Device.String(), at: r.At, fields: withoutNil(fields)})
 	b.log.Info("registered", "device", r.Device, "transport", r.Path.Network, "remote", r.Path.Remote)

@@ -11,8 +11,11 @@ func TestNotificationsAreTakenAsDevicesSendThem(t *testing.T) {
 	m := connect(t, p.mqtt, "gb28181/#")
 	r := dialRaw(t, p.udp, "")
 	id, channel := deviceID(1), channelID(1, 0)
-	if a := r.register(id, sipPassword); a.code != 200 {
+	if a := r.register(id, sipPassword, "X-Acme-Site: north"); a.code != 200 {
 		t.Fatalf("got\n%s", a.text)
+	}
+	if e := m.wait(0, "registered", on("gb28181/"+id+"/event/registered")).json(t); at(e, "headers.X-Acme-Site") != "north" {
+		t.Errorf("the vendor's header is not in %v", e)
 	}
 	position := func(root string, n int) string {
 		return fmt.Sprintf("<%s><CmdType>MobilePosition</CmdType><SN>1</SN><DeviceID>%s</DeviceID><Longitude>%d</Longitude><Latitude>2</Latitude></%s>", root, id, n, root)
@@ -55,9 +58,11 @@ func TestNotificationsAreTakenAsDevicesSendThem(t *testing.T) {
 		}
 	}
 	mark := m.mark()
-	if a := r.send(request{method: "NOTIFY", from: from(id), headers: active, body: alarmBody(7, channel, "2026-09-23T08:00:00")}); a.code != 200 {
+	if a := r.send(request{method: "NOTIFY", from: from(id), headers: append(active, "X-Acme-Zone: 7"), body: alarmBody(7, channel, "2026-09-23T08:00:00")}); a.code != 200 {
 		t.Errorf("an alarm by NOTIFY got\n%s", a.text)
 	}
 	// Its catalogue is not known: it may name any channel.
-	m.wait(mark, "the alarm", on("gb28181/"+id+"/"+channel+"/event/alarm"))
+	if e := m.wait(mark, "the alarm", on("gb28181/"+id+"/"+channel+"/event/alarm")).json(t); at(e, "headers.X-Acme-Zone") != "7" {
+		t.Errorf("the vendor's header is not in %v", e)
+	}
 }

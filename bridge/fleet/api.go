@@ -59,6 +59,8 @@ type Registration struct {
 	Path      sip.Path
 	UserAgent string
 	GBVersion string // X-GB-Ver; "" when never shown
+
+	Headers map[string]string // of vendors, with the REGISTER that is told; nil for none. They are not kept
 }
 
 // Change is a change of a device's presence.
@@ -75,7 +77,8 @@ type Inbound struct {
 	Device  gb28181.ID // who sent it: the From user
 	Method  string     // SIP's: MESSAGE or NOTIFY
 	Message *gb28181.Message
-	Err     error // of decoding: Message holds what could be read
+	Headers map[string]string // of vendors: X-…; nil for none
+	Err     error             // of decoding: Message holds what could be read
 	At      time.Time
 	answer  func(code int)
 }

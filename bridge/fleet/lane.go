@@ -110,8 +110,9 @@ func (f *Fleet) work(l *lane) {
 
 // do decodes a message, answers it, and tells what it says.
 func (f *Fleet) do(j job) {
-	m, err := gb28181.Decode(j.pending.Request().Body)
-	in := &Inbound{Device: j.id, Method: j.pending.Request().Method, Message: m, Err: err, At: j.at}
+	r := j.pending.Request()
+	m, err := gb28181.Decode(r.Body)
+	in := &Inbound{Device: j.id, Method: r.Method, Message: m, Headers: r.Extensions(), Err: err, At: j.at}
 	answer := func(code int) {
 		if code >= 500 {
 			f.recent.Forget(j.key)

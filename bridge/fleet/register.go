@@ -202,6 +202,7 @@ func (f *Fleet) registerLocked(sh *shard, s *session, r *sip.Request, version st
 		registration.UserAgent = clip(r.UserAgent, maxText)
 	}
 	f.bindLocked(s, registration)
+	registration.Headers = r.Extensions()
 	s.callID, s.registered, s.adopted = call, true, false
 	s.expires = now + time.Duration(granted)*time.Second
 	f.adoptLocked(s, r.Path)

@@ -13,6 +13,7 @@ package sip
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -70,11 +71,36 @@ type Request struct {
 	Path              Path
 	Received          time.Time
 
+	extensions [][]byte // names and values of X-… headers, in turn: see Extensions
+
 	// What an answer repeats beside the above.
 	vias    [][]byte // Via header values, topmost first
 	cseq    []byte   // CSeq header value
 	contact []byte   // Contact header value
 	reply   func(*Request, Answer)
+}
+
+// The bounds of what is kept of extension headers.
+const (
+	maxExtensions     = 16
+	maxExtensionValue = 256 // bytes
+)
+
+// Extensions returns the headers of r whose names begin with X-, but for X-GB-Ver: what vendors add,
+// and the standard's own X-RoutePath and X-PreferredPath [GB28181-2022 Annex H]. Of a name that comes
+// twice the first counts. It is nil when there is none.
+func (r *Request) Extensions() map[string]string {
+	if len(r.extensions) == 0 {
+		return nil
+	}
+	all := make(map[string]string, len(r.extensions)/2)
+	for i := 0; i+1 < len(r.extensions); i += 2 {
+		name, value := string(r.extensions[i]), r.extensions[i+1]
+		if _, twice := all[name]; !twice {
+			all[name] = strings.ToValidUTF8(string(value[:min(len(value), maxExtensionValue)]), "\uFFFD")
+		}
+	}
+	return all
 }
 
 // Answer is what a Handler decides about a Request.

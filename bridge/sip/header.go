@@ -16,15 +16,19 @@ const (
 	hExpires
 	hAuthorization
 	hUserAgent
-	hGBVersion
 	hContentType
 	hContentLength
 	hEvent
 	hSubscriptionState
+	hExtension // X-…
+	hGBVersion // of these X-GB-Ver
 )
 
 // headerOf knows a header by its name, long or compact [RFC3261 7.3.3, 20], in any case.
 func headerOf(name []byte) headerID {
+	if len(name) > 2 && lower(name[0]) == 'x' && name[1] == '-' {
+		return max(hExtension, whenName(name, "x-gb-ver", hGBVersion))
+	}
 	switch len(name) {
 	case 1:
 		return compactOf(name[0])
@@ -38,8 +42,6 @@ func headerOf(name []byte) headerID {
 		return whenName(name, "event", hEvent)
 	case 7:
 		return max(whenName(name, "call-id", hCallID), whenName(name, "contact", hContact), whenName(name, "expires", hExpires))
-	case 8:
-		return whenName(name, "x-gb-ver", hGBVersion)
 	case 10:
 		return whenName(name, "user-agent", hUserAgent)
 	case 12:

@@ -48,6 +48,10 @@ func (r *Request) clone() Request {
 	for i := range c.vias {
 		fields = append(fields, &c.vias[i])
 	}
+	c.extensions = append([][]byte(nil), r.extensions...)
+	for i := range c.extensions {
+		fields = append(fields, &c.extensions[i])
+	}
 	n := 0
 	for _, f := range fields {
 		n += len(*f)

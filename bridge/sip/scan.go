@@ -49,9 +49,9 @@ type inbound struct {
 
 // reset forgets the last message and keeps its memory.
 func (m *inbound) reset() {
-	vias := m.vias[:0]
+	vias, extensions := m.vias[:0], m.extensions[:0]
 	*m = inbound{length: -1}
-	m.vias, m.Expires = vias, -1
+	m.vias, m.extensions, m.Expires = vias, extensions, -1
 }
 
 // scan reads the head of b. Everything it finds aliases b; folded lines are unfolded in place.
@@ -210,6 +210,10 @@ func (m *inbound) header(name, value []byte, expires *int) fault {
 		m.Event = first(m.Event, value)
 	case hSubscriptionState:
 		m.SubscriptionState = first(m.SubscriptionState, value)
+	case hExtension:
+		if len(m.extensions) < 2*maxExtensions {
+			m.extensions = append(m.extensions, name, value)
+		}
 	case hContentLength:
 		n, ok := number(value, math.MaxInt32)
 		if !ok || m.length >= 0 && m.length != int(n) {

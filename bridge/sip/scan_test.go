@@ -3,6 +3,7 @@ package sip
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"strconv"
@@ -51,6 +52,35 @@ func TestScanReadsWhatDevicesWrite(t *testing.T) {
 		if c.got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, c.got, c.want)
 		}
+	}
+}
+
+// What vendors add is nobody's business here, and is passed on: bounded, in whatever case.
+func TestHeadersOfVendorsAreKept(t *testing.T) {
+	var m inbound
+	for range 2 { // the second time into the memory of the first
+		msg := message("MESSAGE", "b", "a", 1, "<a/>", "X-Acme-Site: north ", "x-GB-ver: 2.0", "X-Acme-Site: south", "x-empty:",
+			"X-Long: "+strings.Repeat("x", 2*maxExtensionValue), "Xylophone: 1", "X-Odd: \xff")
+		if f := m.datagram([]byte(msg), 100); f != fine {
+			t.Fatal(f)
+		}
+		want := map[string]string{"X-Acme-Site": "north", "x-empty": "", "X-Long": strings.Repeat("x", maxExtensionValue), "X-Odd": "\uFFFD"}
+		if got := m.Extensions(); !maps.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if got := m.Keep().Request().Extensions(); !maps.Equal(got, want) {
+			t.Errorf("kept are %q", got)
+		}
+	}
+	many := make([]string, 5*maxExtensions)
+	for i := range many {
+		many[i] = fmt.Sprintf("X-%d: %d", i, i)
+	}
+	if m.datagram([]byte(message("MESSAGE", "b", "a", 1, "", many...)), 100); len(m.Extensions()) != maxExtensions {
+		t.Errorf("%d are kept, want %d", len(m.Extensions()), maxExtensions)
+	}
+	if m.datagram([]byte(keepalive("b")), 1000); m.Extensions() != nil {
+		t.Errorf("of a message without: %q", m.Extensions())
 	}
 }
 
