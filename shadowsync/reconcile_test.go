@@ -141,6 +141,27 @@ func TestWishIsMadeSoOnceAndReported(t *testing.T) {
 	})
 }
 
+func TestSettledIsToldOnceAllHasBeenLookedAt(t *testing.T) {
+	reconcileWorld(t, func(w *world, r *Reconciler) {
+		var settled []string
+		r.OnSettled(func(thing string) {
+			made, _ := w.seen()
+			settled = append(settled, fmt.Sprint(thing, made))
+		})
+		r.Return("camera", false) // nothing is wished
+		synctest.Wait()
+		w.want("guard", "on")
+		synctest.Wait()
+		w.set(func() { w.refuse["guard"] = &Refusal{Code: 502, Message: "no"} })
+		w.want("guard", "off")
+		synctest.Wait()
+		want := []string{"camera[]", "camera[guard=on]", "camera[guard=on guard=off]"}
+		if !slices.Equal(settled, want) {
+			t.Errorf("told %q, want %q", settled, want)
+		}
+	})
+}
+
 func TestAbsentThingGetsItsNewestWishOnItsReturn(t *testing.T) {
 	reconcileWorld(t, func(w *world, r *Reconciler) {
 		w.set(func() { w.ready = false })
