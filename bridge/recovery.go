@@ -24,8 +24,9 @@ const (
 )
 
 // recoveryWorkers is how many devices are asked at once, each with one request in flight: while
-// none of them answers within four seconds, that is 500 requests a second.
-const recoveryWorkers = 2000
+// none of them answers within four seconds, that is 250 requests a second, and as many
+// subscriptions.
+const recoveryWorkers = 1000
 
 // probeQuestion is what a device is asked of which a sign of life alone is wanted.
 const probeQuestion = "device_status"

@@ -59,7 +59,7 @@ type Options struct {
 
 // The bounds of the work.
 const (
-	workers    = 2000 // devices asked at once: while none answers within 4 s, that is 500 requests a second
+	workers    = 1000 // devices asked at once: while none answers within 4 s, that is 250 requests a second
 	firstRetry = 5 * time.Second
 	lastRetry  = 5 * time.Minute
 )
