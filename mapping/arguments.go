@@ -110,6 +110,16 @@ func (a *arguments) needBool(name string) bool {
 	return b
 }
 
+// is reads true or false; what is not there is false.
+func (a *arguments) is(name string) bool {
+	v, there := a.value(name)
+	b, ok := v.(bool)
+	if there && !ok {
+		a.fail("%s: %s is not accepted; use true or false", name, show(v))
+	}
+	return b
+}
+
 // text reads a string of at most longest bytes.
 func (a *arguments) text(name string, longest int) (string, bool) {
 	v, there := a.value(name)

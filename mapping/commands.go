@@ -3,6 +3,7 @@ package mapping
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
@@ -110,17 +111,17 @@ func movement(a *arguments, c *Command, words gb28181.PTZ, motion Motion, moving
 func buildPreset(a *arguments, c *Command, onChannel bool) {
 	action := a.needWord("action", "set", "call", "delete")
 	id := a.needInteger("id", 1, 255)
-	presetCommand(action, id)(c)
+	presetCommand(action, id, ptzName(a, "PresetName", action, "set")...)(c)
 	if action == "call" && onChannel {
 		c.Reported = nested("ptz.preset", id)
 	}
 }
 
-func presetCommand(action string, id int) func(*Command) {
+func presetCommand(action string, id int, params ...gb28181.Field) func(*Command) {
 	actions := map[string]gb28181.PresetAction{
 		"set": gb28181.PresetSet, "call": gb28181.PresetCall, "delete": gb28181.PresetDelete,
 	}
-	return func(c *Command) { ptz(c, gb28181.Preset{Action: actions[action], ID: id}) }
+	return func(c *Command) { ptz(c, gb28181.Preset{Action: actions[action], ID: id}, params...) }
 }
 
 func buildCruise(a *arguments, c *Command, _ bool) {
@@ -128,6 +129,7 @@ func buildCruise(a *arguments, c *Command, _ bool) {
 	words := gb28181.Cruise{ID: a.needInteger("id", 0, 255)}
 	preset, havePreset := a.integer("preset", 1, 255)
 	value, haveValue := a.integer("value", 1, 4095)
+	name := ptzName(a, "CruiseTrackName", action, "add")
 	switch action {
 	case "add":
 		words.Action, words.Preset = gb28181.CruiseAdd, preset
@@ -150,7 +152,7 @@ func buildCruise(a *arguments, c *Command, _ bool) {
 	if !haveValue && (action == "speed" || action == "dwell") {
 		a.fail("value is missing; give the %s from 1 to 4095", action)
 	}
-	ptz(c, words)
+	ptz(c, words, name...)
 }
 
 func buildScan(a *arguments, c *Command, _ bool) {
@@ -207,18 +209,24 @@ func onOff(on bool) string {
 
 func buildRecord(a *arguments, c *Command, onChannel bool) {
 	on := a.needBool("on")
-	recordCommand(on)(c)
+	var of []gb28181.Field
+	if stream, there := a.integer("stream_number", 0, 255); there {
+		of = append(of, element("StreamNumber", strconv.Itoa(stream)))
+	}
+	recordCommand(on, of...)(c)
 	if onChannel {
 		c.Reported = map[string]any{"recording": on}
 	}
 }
 
-func recordCommand(on bool) func(*Command) {
+func recordCommand(on bool, of ...gb28181.Field) func(*Command) {
 	cmd := "StopRecord"
 	if on {
 		cmd = "Record"
 	}
-	return func(c *Command) { control(c, AnswerResponse, element("RecordCmd", cmd)) }
+	return func(c *Command) {
+		control(c, AnswerResponse, append([]gb28181.Field{element("RecordCmd", cmd)}, of...)...)
+	}
 }
 
 func buildReboot(_ *arguments, c *Command, _ bool) {

@@ -43,6 +43,10 @@ func textNode(tag, name string, most float64, must bool) configNode {
 	return configNode{tag: tag, name: name, high: most, must: must}
 }
 
+func objectNode(tag, name string, children ...configNode) configNode {
+	return configNode{tag: tag, name: name, children: children}
+}
+
 const pixels = 65_535
 
 // Configurations lists what is known, in the standard's order.
@@ -54,8 +58,34 @@ var Configurations = []Configuration{
 		wholeNode("HeartBeatCount", "heart_beat_count", 1, 10, false),
 	}}},
 	{Name: "video_opt", Tag: "VideoParamOpt"},
-	{Name: "svac_encode", Tag: "SVACEncodeConfig"},
-	{Name: "svac_decode", Tag: "SVACDecodeConfig"},
+	{Name: "svac_encode", Tag: "SVACEncodeConfig", write: true, node: configNode{children: []configNode{
+		objectNode("ROIParam", "roi",
+			flagNode("ROIFlag", "roi_flag", true),
+			configNode{tag: "Item", name: "items", list: true, high: 16, count: "ROINumber", children: []configNode{
+				wholeNode("ROISeq", "roi_seq", 1, 16, true),
+				wholeNode("TopLeft", "top_left", 0, pixels, true), wholeNode("BottomRight", "bottom_right", 0, pixels, true),
+				wholeNode("ROIQP", "roi_qp", 0, 3, true),
+			}}),
+		objectNode("SVCParam", "svc",
+			wholeNode("SVCSpaceDomainMode", "svc_space_domain_mode", 0, 3, false),
+			wholeNode("SVCTimeDomainMode", "svc_time_domain_mode", 0, 3, false),
+			textNode("SSVCRatioValue", "ssvc_ratio_value", 16, false)),
+		objectNode("SurveillanceParam", "surveillance", // OSD, AI and GIS are of 2022, Event and Alert of 2016
+			flagNode("TimeFlag", "time_flag", false), flagNode("OSDFlag", "osd_flag", false),
+			flagNode("AIFlag", "ai_flag", false), flagNode("GISFlag", "gis_flag", false),
+			flagNode("EventFlag", "event_flag", false), flagNode("AlertFlag", "alert_flag", false)),
+		objectNode("AudioParam", "audio", flagNode("AudioRecognitionFlag", "audio_recognition_flag", false)),
+		objectNode("EncryptParam", "encrypt", // of 2016
+			flagNode("EncryptionFlag", "encryption_flag", false), flagNode("AuthenticationFlag", "authentication_flag", false)),
+	}}},
+	{Name: "svac_decode", Tag: "SVACDecodeConfig", write: true, node: configNode{children: []configNode{
+		objectNode("SVCParam", "svc", wholeNode("SVCSTMMode", "svc_stm_mode", 0, 3, false)),
+		objectNode("SurveillanceParam", "surveillance",
+			flagNode("TimeShowFlag", "time_show_flag", false), flagNode("OSDShowFlag", "osd_show_flag", false),
+			flagNode("AIShowFlag", "ai_show_flag", false), flagNode("GISShowFlag", "gis_show_flag", false),
+			flagNode("EventShowFlag", "event_show_flag", false),
+			flagNode("AlerShowtFlag", "alert_show_flag", false)), // so spelt in the text of 2016, and by devices
+	}}},
 	{Name: "video", Tag: "VideoParamAttribute", write: true, node: configNode{
 		tag: "Item", list: true, high: 8, children: []configNode{
 			wholeNode("StreamNumber", "stream_number", 0, 255, true),
@@ -135,7 +165,16 @@ func configurationNames(writable bool) []string {
 // does not have, and the lists that a Control without them would clear: they are to be read from
 // the device first.
 func (c Configuration) Missing(value any) []string {
-	return c.lacks(value, func(n configNode) bool { return n.must || n.count != "" })
+	missing := c.lacks(value, func(n configNode) bool { return n.must || n.count != "" })
+	object, _ := value.(map[string]any)
+	for _, n := range c.node.children { // what is within an object that is there
+		if inner, there := object[n.name]; there && !n.list && n.children != nil {
+			for _, name := range (Configuration{node: n}).Missing(inner) {
+				missing = append(missing, n.name+"."+name)
+			}
+		}
+	}
+	return missing
 }
 
 // written is value as it stands in the shadow of a device that was told it: the lists that it

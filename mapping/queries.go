@@ -26,18 +26,44 @@ func buildRecords(a *arguments, c *Command, _ bool) {
 	if c.Next == "" && !start.Before(end) {
 		a.fail("start: it must be before end")
 	}
+	which := recordFields(a)
+	c.CmdType, c.Answer = "RecordInfo", AnswerList
+	c.Encode = func(sn int, target string, p Peer) []byte {
+		span := []gb28181.Field{element("StartTime", gb28181.FormatTime(start, p.Zone)), element("EndTime", gb28181.FormatTime(end, p.Zone))}
+		return gb28181.Query{CmdType: c.CmdType, DeviceID: target, Fields: append(span, which...)}.Encode(sn, p.Encoding)
+	}
+	c.Alone = true // of two at once some recorders (Dahua) answer one
+}
+
+// recordFields reads which recordings are asked for; what is not said is left to the device
+// [GB28181-2022 A.2.4].
+func recordFields(a *arguments) (fields []gb28181.Field) {
+	text := func(tag, name string, most int) {
+		if s, there := a.text(name, most); there && s != "" {
+			fields = append(fields, element(tag, s))
+		}
+	}
+	number := func(tag, name string, high int) {
+		if n, there := a.integer(name, 0, high); there {
+			fields = append(fields, element(tag, strconv.Itoa(n)))
+		}
+	}
+	text("FilePath", "file_path", 1024)
+	text("Address", "address", 1024)
+	fields = append(fields, element("Secrecy", digit(a.is("secrecy"))))
 	kind := "all"
 	if _, there := a.value("type"); there {
 		kind = a.needWord("type", "all", "time", "alarm", "manual")
 	}
-	c.CmdType, c.Answer = "RecordInfo", AnswerList
-	c.Encode = func(sn int, target string, p Peer) []byte {
-		return gb28181.Query{CmdType: c.CmdType, DeviceID: target, Fields: []gb28181.Field{
-			element("StartTime", gb28181.FormatTime(start, p.Zone)), element("EndTime", gb28181.FormatTime(end, p.Zone)),
-			element("Secrecy", "0"), element("Type", kind),
-		}}.Encode(sn, p.Encoding)
+	fields = append(fields, element("Type", kind))
+	text("RecorderID", "recorder_id", 64)
+	if a.is("indistinct_query") { // the device's and the platform's, whatever is recorded where
+		fields = append(fields, element("IndistinctQuery", "1"))
 	}
-	c.Alone = true // of two at once some recorders (Dahua) answer one
+	number("StreamNumber", "stream_number", 255)
+	number("AlarmMethod", "alarm_method", 7)
+	number("AlarmType", "alarm_type", 99)
+	return fields
 }
 
 // moment reads a time: Unix ms, or ISO text, without a zone the device's time (UTC+8).

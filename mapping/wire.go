@@ -8,13 +8,27 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
 
-// ptz makes c a DeviceControl with a PTZCmd, which devices need not answer.
-func ptz(c *Command, words gb28181.PTZ) {
+// ptz makes c a DeviceControl with a PTZCmd, which devices need not answer, and what goes with it.
+func ptz(c *Command, words gb28181.PTZ, params ...gb28181.Field) {
 	c.PTZ, c.CmdType, c.Answer = true, "DeviceControl", AnswerNone
 	c.Encode = func(sn int, target string, p Peer) []byte {
-		cmd := element("PTZCmd", p.Speeds.scale(words).PTZCmd())
-		return gb28181.Control{CmdType: c.CmdType, DeviceID: target, Fields: []gb28181.Field{cmd}}.Encode(sn, p.Encoding)
+		fields := append([]gb28181.Field{element("PTZCmd", p.Speeds.scale(words).PTZCmd())}, params...)
+		return gb28181.Control{CmdType: c.CmdType, DeviceID: target, Fields: fields}.Encode(sn, p.Encoding)
 	}
+}
+
+// ptzName is the name of a preset or a cruise, which 2022 lets a PTZCmd give; none where the caller
+// gives none.
+func ptzName(a *arguments, tag, action, with string) []gb28181.Field {
+	const most = 32
+	name, there := a.text("name", most)
+	switch {
+	case !there || name == "":
+		return nil
+	case action != with:
+		a.fail("name: it is given with %s alone", with)
+	}
+	return []gb28181.Field{{Name: "PTZCmdParams", Children: []gb28181.Field{element(tag, name)}}}
 }
 
 // scale turns a movement's speeds into those of a device: speeds are vendor-scaled, and equal
