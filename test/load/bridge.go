@@ -200,7 +200,7 @@ func (b *started) stop() error {
 	signal := func(s os.Signal) {
 		_ = b.cmd.Process.Signal(s) // it may have ended already
 	}
-	signal(syscall.SIGCONT)
+	_ = goOn(b.cmd.Process.Pid)
 	signal(syscall.SIGTERM)
 	select {
 	case <-b.exited:

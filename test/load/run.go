@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/eclipse/paho.golang/paho"
@@ -238,12 +237,12 @@ func (r *run) stand(p scenario.Phase) error {
 	if r.at.pid == 0 {
 		return fmt.Errorf("phase %s: stop needs the bridge's process; name it with --pid", p.Name)
 	}
-	if err := syscall.Kill(r.at.pid, syscall.SIGSTOP); err != nil {
+	if err := halt(r.at.pid); err != nil {
 		return fmt.Errorf("phase %s: stop the bridge: %w", p.Name, err)
 	}
-	goOn := func() { _ = syscall.Kill(r.at.pid, syscall.SIGCONT) } // it may have been killed meanwhile
-	timer := time.AfterFunc(time.Duration(p.Stop), goOn)
-	r.leave = append(r.leave, func() { timer.Stop(); goOn() })
+	again := func() { _ = goOn(r.at.pid) } // it may have been killed meanwhile
+	timer := time.AfterFunc(time.Duration(p.Stop), again)
+	r.leave = append(r.leave, func() { timer.Stop(); again() })
 	return nil
 }
 

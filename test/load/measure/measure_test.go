@@ -114,7 +114,7 @@ func TestPhaseIsSummedUpFromItsSamplesAlone(t *testing.T) {
 		samples, []string{"gb2mqtt_alarms_total", "gb2mqtt_depth", "gb2mqtt_nothing"})
 	r := Result{Phases: []Phase{p}}
 	for measure, want := range map[string]float64{
-		"registered": 1, "online": 1, "registered.within": .7, "online.within": 2, "recovered.within": 1, "cpu": 1, "cpu.cores": .5,
+		"registered": 1, "online": 1, "registered.within": .7, "online.within": 2, "recovered.within": 2, "cpu": 1, "cpu.cores": .5,
 		"exchanges.rate": 100, "cpu.exchange": .005, "rss": 103, "gb2mqtt_alarms_total": 3, "gb2mqtt_depth": 9, "get.p50": .5,
 	} {
 		if got, ok := r.Value("b", measure); !ok || math.Abs(got-want) > 1e-9 {

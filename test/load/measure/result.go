@@ -124,7 +124,9 @@ func (p *Phase) fleet(samples []Sample, b Bounds, set func(string, float64)) {
 	set("registered", last.Registered/b.Devices)
 	set("online", last.Presence["online"]/b.Devices)
 	settled(samples, b.Begin, "online.within", func(s Sample) bool { return s.Presence["online"] >= b.Devices }, set)
-	settled(samples, b.Begin, "recovered.within", func(s Sample) bool { return s.Registered >= b.Devices && s.Process.Recovering == 0 }, set)
+	settled(samples, b.Begin, "recovered.within", func(s Sample) bool {
+		return s.Registered >= b.Devices && s.Presence["online"] >= b.Devices && s.Process.Recovering == 0
+	}, set)
 }
 
 // bridge sets the highest of what the bridge takes, and how it grows.
