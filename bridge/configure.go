@@ -3,6 +3,7 @@ package bridge
 import (
 	"cmp"
 	"context"
+	"maps"
 	"strings"
 	"time"
 
@@ -84,6 +85,25 @@ func (b *Bridge) reportedAt(k shadowsync.Key, path string) any {
 		v = object[key]
 	}
 	return v
+}
+
+// asDesired gives configurations that are as desired the shape of what is desired. A delta
+// compares arrays whole: an item that tells a field more would be another one, and be written
+// again with each reading.
+func (b *Bridge) asDesired(k shadowsync.Key, patch map[string]any) map[string]any {
+	doc, err := b.shadows.Get(k)
+	desired, _ := doc.State.Desired["config"].(map[string]any)
+	told, _ := patch["config"].(map[string]any)
+	if err != nil || desired == nil {
+		return patch
+	}
+	shaped := maps.Clone(told)
+	for name, want := range desired {
+		if value, there := told[name]; there && mapping.Covered(value, want) {
+			shaped[name] = mapping.Overlay(value, want)
+		}
+	}
+	return map[string]any{"config": shaped}
 }
 
 // learnConfig takes over what a device's BasicParam says of its keepalive: what it does not

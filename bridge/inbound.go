@@ -96,7 +96,7 @@ func (b *Bridge) learnFields(device gb28181.ID, key shadowsync.Key, m *gb28181.M
 	switch m.CmdType {
 	case "ConfigDownload":
 		if patch := mapping.ConfigPatch(m); patch != nil {
-			b.reportTold(key, patch)
+			b.reportTold(key, b.asDesired(key, patch))
 			if key.Name == "" {
 				b.learnConfig(device, patch)
 			}

@@ -75,6 +75,22 @@ func TestEveryDesiredConfigurationIsMadeSoAndReadBack(t *testing.T) {
 					t.Errorf("%s was not read back after it was written: the last request is %s", c.name, last.Body)
 				}
 			}
+			// Who reads what is so writes nothing: not now, nor with the next wish.
+			for _, c := range desiredConfigs {
+				to := "gb28181/" + d.ID() + "/" + channel + "/"
+				if c.name == "basic" {
+					to = "gb28181/" + d.ID() + "/"
+				}
+				if _, code := m.ask(to, "config_get", `{"types":["`+c.name+`"]}`); code != 0 {
+					t.Errorf("config_get of %s: %v", c.name, code)
+				}
+			}
+			m.publish(shadowTopic(d.ID(), channel)+"/update", `{"state":{"desired":{"config":{"mirror":1}}}}`)
+			m.reported(d.ID(), channel, "another mirror", func(r map[string]any) bool { return at(r, "config.mirror") == 1.0 })
+			writes := func(r *camera.Request) bool { return r.CmdType == "DeviceConfig" }
+			if n := count(d, writes); n != len(desiredConfigs)+1 {
+				t.Errorf("%d writes, want one for each of %d wishes", n, len(desiredConfigs)+1)
+			}
 			if f := d.State().Failures; len(f) != 0 {
 				t.Errorf("the camera refused %q", f)
 			}
