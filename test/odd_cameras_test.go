@@ -110,8 +110,11 @@ func TestCamerasWithEveryQuirkAreUnderstoodOverTCP(t *testing.T) {
 			}
 		})
 		register(t, o.Device)
-		o.ask(m)
 		cameras = append(cameras, o)
+	}
+	for _, o := range cameras {
+		m.wait(0, fmt.Sprintf("channel of %s", o.quirk), on(o.topic+o.channel+"/presence", "online"))
+		o.ask(m)
 	}
 	for _, o := range cameras {
 		for _, i := range o.given() {
@@ -126,7 +129,6 @@ func TestCamerasWithEveryQuirkAreUnderstoodOverTCP(t *testing.T) {
 		m.publish(shadowTopic(o.ID(), "")+"/update", `{"state":{"desired":{"config":{"basic":{"name":"`+string(o.quirk)+`"}}}}}`)
 	}
 	for _, o := range cameras {
-		m.wait(0, fmt.Sprintf("channel of %s", o.quirk), on(o.topic+o.channel+"/presence", "online"))
 		m.wait(0, fmt.Sprintf("alarm of %s", o.quirk), on(o.topic+o.channel+"/event/alarm"))
 		m.reported(o.ID(), "", fmt.Sprintf("what is so of %s", o.quirk), func(r map[string]any) bool {
 			return r["presence"] == "online" && r["channels"] == 3.0 && at(r, "info.model") == "X1" && at(r, "config.basic.name") == string(o.quirk)
