@@ -42,9 +42,6 @@ func (b debts) Owed(k shadowsync.Key, caughtUp bool) (patch map[string]any, sinc
 	d, _ := b.fleet.Device(device)
 	patch = b.presencePatch(d)
 	maps.Copy(patch, b.registrationPatch(d))
-	if upheld, states := b.subscriptions.Of(device); states != nil {
-		maps.Copy(patch, subscriptionsPatch(upheld, states))
-	}
 	return patch, since
 }
 

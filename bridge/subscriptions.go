@@ -62,9 +62,7 @@ func (b *Bridge) wantedSubscriptions(device gb28181.ID) (wanted subscribe.Wanted
 		}
 	}
 	b.overrides.apply(device, &wanted)
-	if doc, err := b.shadows.Get(thing(device)); err == nil {
-		take(&wanted, mapping.DesiredSubscriptions(doc.State.Desired))
-	}
+	take(&wanted, mapping.DesiredSubscriptions(b.shadows.Desired(thing(device))))
 	return wanted
 }
 

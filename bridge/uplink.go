@@ -30,9 +30,11 @@ func (b *Bridge) Registered(r fleet.Registration, fresh bool) {
 		return
 	}
 	if d, _ := b.fleet.Device(r.Device); d.Since.Before(r.At) {
-		b.shadows.Report(thing(r.Device), b.registrationPatch(d), func(_ shadowsync.Document, err error) {
-			b.missed(r.Device, gb28181.ID{}, err)
-		})
+		made := func() map[string]any {
+			now, _ := b.fleet.Device(r.Device)
+			return b.registrationPatch(now)
+		}
+		b.shadows.ReportMade(thing(r.Device), made, false, func(_ shadowsync.Document, err error) { b.missed(r.Device, gb28181.ID{}, err) })
 	} // else its presence has changed with it, which is reported with the registration
 	fields := withHeaders(registrationFields(r), r.Headers)
 	fields["rival"] = b.rivals.of(r.Device, r.At) // told of just before
@@ -50,16 +52,20 @@ func registrationFields(r fleet.Registration) map[string]any {
 	}
 }
 
-// registrationPatch is what a device's shadow says of its registration; nothing of one that has
-// never registered.
+// registrationPatch is what a device's shadow says of its registration, and of what comes with
+// it; nothing of one that has never registered.
 func (b *Bridge) registrationPatch(d fleet.Device) map[string]any {
 	if d.Registration.At.IsZero() {
 		return nil
 	}
-	return map[string]any{
+	patch := map[string]any{
 		"registration": registrationFields(d.Registration), "keepalive": keepaliveOf(d),
 		"breaker": b.breakers.State(d.ID.String()).String(),
 	}
+	if b.online(d) {
+		maps.Copy(patch, subscriptionsPatch(b.subscriptions.Of(d.ID)))
+	}
+	return patch
 }
 
 // Unregistered tells that a device took its leave.

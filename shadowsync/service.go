@@ -223,6 +223,15 @@ func (s *Service) Get(k Key) (Document, error) { return s.read(k, s.cache.get) }
 // Glance is Get for whoever goes through very many documents: it keeps none in memory.
 func (s *Service) Glance(k Key) (Document, error) { return s.read(k, s.cache.glance) }
 
+// Desired is the desired state of k as it is stored; nil when there is none, or none that can be
+// read. It keeps nothing in memory either.
+func (s *Service) Desired(k Key) map[string]any {
+	if sh, err := s.cache.glance(k); err == nil && sh.doc != nil {
+		return sh.doc.State.Desired
+	}
+	return nil
+}
+
 func (s *Service) read(k Key, get func(Key) (*shadow, error)) (Document, error) {
 	patch, since := s.owed(k, true) // before the document: it may be paid meanwhile, but not taken back
 	sh, err := get(k)

@@ -89,17 +89,16 @@ type entry struct {
 	heard  int64         // when its catalogue was last told or asked for; Unix s
 }
 
-// told is what was reported: kept small, for there is one for each device.
+// told is what was reported: kept small, for there is one for each device. That all is off goes
+// without saying: it is what Of tells of a device that nothing is known of.
 type told struct {
-	known  bool
 	states [kinds]uint8  // places in stateWords
 	upheld [kinds]uint32 // seconds
 }
 
 var stateWords = []State{Off, Pending, Active, Refused}
 
-func toldOf(upheld Wanted, states map[Kind]State) told {
-	t := told{known: true}
+func toldOf(upheld Wanted, states map[Kind]State) (t told) {
 	for k := range upheld {
 		t.upheld[k] = uint32(upheld[k] / time.Second)
 		t.states[k] = uint8(slices.Index(stateWords, states[Kind(k)]))
@@ -153,6 +152,7 @@ func (m *Manager) Fresh(device gb28181.ID) {
 	e.away = false
 	e.round++
 	e.subs = [kinds]*subscription{}
+	e.told = told{}             // whoever reports that it is there tells what Of says
 	e.heard = time.Now().Unix() // a device that is there anew is asked
 	m.wakeLocked(e)
 }
@@ -320,7 +320,7 @@ func (m *Manager) Of(device gb28181.ID) (upheld Wanted, states map[Kind]State) {
 	defer m.mu.Unlock()
 	e := m.devices[device]
 	if e == nil {
-		return upheld, nil
+		e = new(entry)
 	}
 	return e.facts()
 }
