@@ -28,12 +28,20 @@ func (b *Bridge) measureLink(device gb28181.ID, p sip.Path, o guard.Outcome, rtt
 	}
 	switch o {
 	case guard.Timeout:
-		b.links.TimedOut(device.String())
+		b.links.TimedOut(device.String(), wayOf(p))
 	case guard.Success, guard.Failure:
 		if rtt > 0 { // else its connection is gone, which is no matter of health
-			b.links.Answered(device.String(), rtt)
+			b.links.Answered(device.String(), wayOf(p), rtt)
 		}
 	}
+}
+
+// wayOf is the way that a path goes.
+func wayOf(p sip.Path) guard.Way {
+	if p.Network == sip.TCP {
+		return guard.OverTCP
+	}
+	return guard.OverUDP
 }
 
 // linkDenied counts a refusal of a device's credentials.
@@ -106,6 +114,6 @@ func (b *Bridge) switchLink(ctx context.Context, d fleet.Device) {
 		"transport": d.Other.Network.String(), "switched_at": time.Now().UnixMilli(),
 	}}, nil)
 	b.links.Reset(d.ID.String())
-	b.links.Answered(d.ID.String(), rtt)
+	b.links.Answered(d.ID.String(), wayOf(d.Other), rtt)
 	b.breakers.Alive(d.ID.String()) // what opened it was the other way
 }

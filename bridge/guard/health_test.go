@@ -48,9 +48,9 @@ func measuring(t *testing.T, story func(t *testing.T, l *linked)) {
 func (l *linked) note(rtts ...time.Duration) Link {
 	for _, rtt := range rtts {
 		if rtt == 0 {
-			l.TimedOut(cam)
+			l.TimedOut(cam, OverUDP)
 		} else {
-			l.Answered(cam, rtt)
+			l.Answered(cam, OverUDP, rtt)
 		}
 	}
 	k, _ := l.Link(cam)
@@ -96,6 +96,19 @@ func TestWhatIsOlderThanAMinuteCountsNoMore(t *testing.T) {
 		time.Sleep(linkWindow + time.Second)
 		if got := l.note(20 * ms); got.Timeouts != 0 || got.Denials != 0 || got.Requests != 1 || got.Level != Good {
 			t.Errorf("a minute later: %+v", got)
+		}
+	})
+}
+
+func TestRequestsByAnotherWayTellNothing(t *testing.T) {
+	measuring(t, func(t *testing.T, l *linked) {
+		l.note(0, 0, 0)
+		l.Answered(cam, OverTCP, 20*ms)
+		if got := l.note(); got.Level != Good || got.Requests != 1 {
+			t.Errorf("%+v over TCP, want what one request there tells", got)
+		}
+		if got := l.note(0); got.Requests != 4 || got.Timeouts != 1 || got.Level != Bad {
+			t.Errorf("%+v over UDP, want what four requests there tell", got)
 		}
 	})
 }
@@ -148,9 +161,9 @@ func TestWeightsStayWeights(t *testing.T) {
 		now += time.Duration(random.Int64N(int64(40 * time.Second)))
 		switch random.IntN(3) {
 		case 0:
-			k.add(now, unanswered)
+			k.add(now, Way(random.IntN(linkWays)), unanswered)
 		case 1:
-			k.add(now, random.Uint32N(10_000_000))
+			k.add(now, Way(random.IntN(linkWays)), random.Uint32N(10_000_000))
 		default:
 			k.denied = now
 		}
@@ -166,8 +179,10 @@ func TestWeightsStayWeights(t *testing.T) {
 			t.Fatalf("weights add up to %v, %+v", sum, c)
 		}
 	}
-	if cap(k.requests) > 2*linkRequests {
-		t.Errorf("room for %d requests", cap(k.requests))
+	for via, list := range k.requests {
+		if cap(list) > 2*linkRequests {
+			t.Errorf("room for %d requests by way %d", cap(list), via)
+		}
 	}
 }
 
@@ -224,7 +239,7 @@ func TestABadLinkIsToldByEnoughRequestsOnly(t *testing.T) {
 func TestDevicesAtRestAreNotRemembered(t *testing.T) {
 	measuring(t, func(t *testing.T, l *linked) {
 		for n := range 1000 {
-			l.Answered(fmt.Sprintf("%020d", n), 20*ms)
+			l.Answered(fmt.Sprintf("%020d", n), OverTCP, 20*ms)
 		}
 		time.Sleep(linkMemory - time.Second)
 		if l.Len() != 1000 {
