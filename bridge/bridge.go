@@ -58,6 +58,7 @@ type Bridge struct {
 	leaks         *leak.Sweeper
 	fleet         *fleet.Fleet
 	nodes         *tree.Table
+	crowds        *crowds
 	endpoint      *sip.Endpoint
 	commands      *command.Engine
 	pace          *pace
@@ -147,7 +148,7 @@ func (b *Bridge) build() (err error) {
 	if err != nil {
 		return err
 	}
-	b.nodes = tree.New(b.cfg.Fleet.MaxChannels)
+	b.nodes, b.crowds = tree.New(b.cfg.Fleet.MaxChannels), newCrowds()
 	if b.endpoint, err = sip.New(b.cfg.SIP, b.fleet, b.log, b.reg); err != nil {
 		return err
 	}
@@ -256,6 +257,7 @@ func (b *Bridge) serve(ctx context.Context, ready func()) error {
 		start("lists of shadows", b.names.Run),
 		start("janitor", b.janitor),
 		start("debts to shadows", b.settleShadows),
+		start("channels of crowds", b.tellCrowds),
 	}
 	if b.http != nil {
 		rooms = append(rooms, start("HTTP", b.http.Run))

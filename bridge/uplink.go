@@ -86,8 +86,12 @@ func (b *Bridge) Presence(c fleet.Change) {
 			"presence": c.Presence.String(), "reason": c.Reason, "previous": c.Previous.String(),
 		}})
 	})
-	for _, ch := range b.fleet.Channels(c.Device) {
-		b.reportChannelPresence(c.Device, ch)
+	if d, _ := b.fleet.Device(c.Device); d.Channels > crowdSize {
+		b.crowds.add(c.Device)
+	} else {
+		for _, ch := range b.fleet.Channels(c.Device) {
+			b.reportChannelPresence(c.Device, ch)
+		}
 	}
 	b.info.changed()
 	level := slog.LevelInfo
