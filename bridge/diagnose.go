@@ -65,6 +65,9 @@ func (b *Bridge) diagnoseRegistration(d *diagnosis, known fleet.Device) {
 	d.fields["lifecycle"] = known.Lifecycle.String()
 	d.fields["keepalive"] = keepaliveOf(known)
 	d.fields["encoding"] = b.sendingEncoding(known).String()
+	if names := b.quirks.Of(known.ID).Names(); names != nil {
+		d.fields["quirks"] = names
+	}
 	d.fields["breaker"] = b.breakers.State(known.ID.String()).String()
 	if known.Reason != fleet.ReasonRestarted {
 		d.fields["last_seen_at"] = known.LastSeen.UnixMilli()
@@ -141,7 +144,7 @@ func (b *Bridge) diagnoseStatus(ctx context.Context, d *diagnosis, device gb2818
 		skew := time.Until(time.UnixMilli(at)).Round(time.Second)
 		d.fields["clock_skew_s"] = int64(skew / time.Second)
 		if skew.Abs() > clockSkew {
-			d.find(fmt.Sprintf("its clock is %v off", skew), "set its time zone to UTC+8, or its NTP server; it takes the Date of its next registration otherwise")
+			d.find(fmt.Sprintf("its clock is %v off", skew), "set its time zone to UTC+8, or its NTP server; it takes the Date of its next registration otherwise; one of another zone is told as clock.zone in devices.quirks")
 		}
 	}
 	doc, err := b.shadows.Get(thing(device))

@@ -34,9 +34,16 @@ func TestQuirksOfAModelAndOfADeviceCount(t *testing.T) {
 		t.Error("a device of which nothing but its info is to be asked was asked for its catalog")
 	}
 
+	m := connect(t, p.mqtt, "gb28181/+/cmd/#")
+	m.publish("gb28181/"+own.ID()+"/cmd/diagnose", map[string]any{"clientToken": "d"})
+	told := m.wait(0, "the diagnosis", token("gb28181/"+own.ID()+"/cmd/diagnose/accepted", "d")).json(t)
+	if got := fmt.Sprint(at(told, "result.quirks")); got != "[clock.zone clock.no_date keepalive.interval on_register subscribe.alarm poll_catalog iframe ptz_speed.pan]" {
+		t.Errorf("its quirks are %s", got)
+	}
+
 	p.stop()
 	p = startIn(t, folder, c)
-	m := connect(t, p.mqtt)
+	m = connect(t, p.mqtt)
 	if r := at(m.shadow(other.ID(), ""), "state.reported.keepalive.interval_s"); r != 20.0 {
 		t.Errorf("after a restart the keepalive is %v, want that of the model's quirks", r)
 	}

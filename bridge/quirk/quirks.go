@@ -9,6 +9,7 @@ package quirk
 
 import (
 	"cmp"
+	"reflect"
 	"time"
 )
 
@@ -92,6 +93,23 @@ func (q Quirks) over(base Quirks) Quirks {
 		},
 		ChannelTypes: orElse(q.ChannelTypes, base.ChannelTypes),
 	}
+}
+
+// Names lists the keys that q overrides, as the configuration has them: clock.zone.
+func (q Quirks) Names() []string { return namesOf(reflect.ValueOf(q), "") }
+
+func namesOf(v reflect.Value, path string) (names []string) {
+	for i := range v.NumField() {
+		f, key := v.Field(i), path+v.Type().Field(i).Tag.Get("yaml")
+		switch {
+		case f.IsZero():
+		case f.Kind() == reflect.Struct:
+			names = append(names, namesOf(f, key+".")...)
+		default:
+			names = append(names, key)
+		}
+	}
+	return names
 }
 
 func orElse(list, otherwise []string) []string {

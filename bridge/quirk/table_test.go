@@ -2,6 +2,7 @@ package quirk
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -71,6 +72,17 @@ func unset(t *testing.T, path string, v reflect.Value) {
 		} else if f.IsZero() {
 			t.Errorf("%s%s is not tried", path, v.Type().Field(i).Name)
 		}
+	}
+}
+
+func TestWhatIsOverriddenHasItsNames(t *testing.T) {
+	none := time.Duration(0)
+	q := Quirks{Clock: Clock{Zone: "+00:00"}, OnRegister: []string{}, Subscribe: Subscribe{Alarm: &none}, Inflight: 1}
+	if got, want := q.Names(), []string{"clock.zone", "on_register", "subscribe.alarm", "inflight"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := (Quirks{}).Names(); got != nil {
+		t.Errorf("nothing overrides %q", got)
 	}
 }
 

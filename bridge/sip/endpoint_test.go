@@ -126,6 +126,23 @@ func TestRareRequestsAreAnsweredByTheStandard(t *testing.T) {
 	})
 }
 
+// Each answer is remembered for 32 s, and only so many are: who asks for more takes nothing from others.
+func TestAFloodOfRareRequestsHoldsUpNobodyElse(t *testing.T) {
+	e := serve(t, testConfig(), handler(ok200))
+	flooder, other := dial(t, e, UDP), dial(t, e, UDP)
+	ask := func(p *peer, n int) {
+		t.Helper()
+		p.send(message("OPTIONS", fmt.Sprintf("z9hG4bKf%d", n), fmt.Sprintf("f%d", n), 1, ""))
+		if got := p.recv(); status(t, got) != 200 {
+			t.Fatalf("the %d. gets\n%s", n, got)
+		}
+	}
+	for n := range maxServerTransactions + 10 {
+		ask(flooder, n)
+	}
+	ask(other, maxServerTransactions+10)
+}
+
 func TestAnswerToInviteIsRepeatedUntilItsAck(t *testing.T) {
 	e := serve(t, testConfig(), handler(ok200))
 	p := dial(t, e, UDP)

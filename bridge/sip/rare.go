@@ -126,15 +126,7 @@ func (r *rareLane) serve(q rareRequest) {
 	if answered || r.in.Method == "ACK" {
 		return
 	}
-	r.e.send(l, &r.in.Request, Answer{Code: code, RetryAfter: retryAfter(code)})
-}
-
-// retryAfter is what a 503 of ours asks for.
-func retryAfter(code int) time.Duration {
-	if code == busy.Code {
-		return busy.RetryAfter
-	}
-	return 0
+	r.e.send(l, &r.in.Request, Answer{Code: code})
 }
 
 // transact finds or makes the transaction of the request in r.in. answered is false when code
@@ -166,7 +158,7 @@ func (r *rareLane) transact(l link, raw []byte) (code int, answered bool) {
 	case r.in.Method == "ACK", r.in.Method == "CANCEL":
 		return code, false
 	case len(r.txs) >= r.limit:
-		return busy.Code, false
+		return code, false // who asks for so many is answered without a memory of it, and so is everybody else
 	}
 	w := &wire{link: l, bytes: appendAnswer(nil, &r.in.Request, Answer{Code: code}, r.in.Received)}
 	if tx, err = transaction.NewServerTx(req, w, silent{}); err != nil {
