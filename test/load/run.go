@@ -109,7 +109,10 @@ func (r *run) connect(ctx context.Context) error {
 	for _, a := range r.requests.all() {
 		r.all.Go(func() error { return a.Run(ctx) })
 	}
-	r.watcher = newWatcher(r.fleet, time.Duration(r.s.Fleet.Keepalive))
+	r.watcher = newWatcher(time.Duration(r.s.Fleet.Keepalive))
+	for _, d := range r.fleet.Devices() {
+		r.watcher.add(d.ID(), d)
+	}
 	lost := make(chan error, 1)
 	client, err := r.watcher.watch(ctx, r.at.mqtt, func(err error) {
 		select {
@@ -204,7 +207,7 @@ func (r *run) enter(ctx context.Context, phase, devices int) error {
 		r.fleet.SetKeepalive(time.Duration(*p.Keepalive))
 	}
 	for i, d := range r.fleet.Devices() {
-		r.watcher.setSilent(d, chosen(i, float64(p.Silent)))
+		r.watcher.setSilent(d.ID(), chosen(i, float64(p.Silent)))
 	}
 	if p.Slow {
 		r.beside(ctx, func(ctx context.Context) error { return slowSubscriber(ctx, r.at.mqtt) })

@@ -8,7 +8,6 @@ import (
 
 	"github.com/eclipse/paho.golang/paho"
 
-	"github.com/gb2mqtt/gb2mqtt/test/camera"
 	"github.com/gb2mqtt/gb2mqtt/test/load/measure"
 )
 
@@ -16,8 +15,7 @@ import (
 // moment that the rule names a silent device is told to be unknown or offline.
 type watcher struct {
 	interval time.Duration // K
-	devices  map[string]*camera.Device
-	silent   map[string]*atomic.Bool
+	devices  map[string]*watched
 	now      atomic.Pointer[measure.Recorder] // of the phase
 	total    measure.Recorder
 }
@@ -28,17 +26,28 @@ const (
 	offlineAfter = 3
 )
 
-func newWatcher(fleet *camera.Fleet, interval time.Duration) *watcher {
-	w := &watcher{interval: interval, devices: make(map[string]*camera.Device), silent: make(map[string]*atomic.Bool)}
-	for _, d := range fleet.Devices() {
-		w.devices[d.ID()], w.silent[d.ID()] = d, new(atomic.Bool)
-	}
-	return w
+// device is what is watched of one: camera.Device.
+type device interface {
+	LastSign() time.Time // zero: there was none
+	SetSilent(silent bool)
 }
 
-// setSilent makes d neither send nor hear, or live again.
-func (w *watcher) setSilent(d *camera.Device, silent bool) {
-	if w.silent[d.ID()].Swap(silent) != silent {
+// watched is a device, and whether it is silent for the test's sake.
+type watched struct {
+	device
+	silent atomic.Bool
+}
+
+func newWatcher(interval time.Duration) *watcher {
+	return &watcher{interval: interval, devices: make(map[string]*watched)}
+}
+
+// add has a device watched; all are added before watch.
+func (w *watcher) add(id string, d device) { w.devices[id] = &watched{device: d} }
+
+// setSilent makes a device neither send nor hear, or live again.
+func (w *watcher) setSilent(id string, silent bool) {
+	if d := w.devices[id]; d.silent.Swap(silent) != silent {
 		d.SetSilent(silent)
 	}
 }
@@ -60,10 +69,14 @@ func (w *watcher) received(m *paho.Publish) {
 		return
 	}
 	d := w.devices[parts[1]]
-	if d == nil || !w.silent[parts[1]].Load() || d.LastSign().IsZero() {
+	if d == nil || !d.silent.Load() {
 		return
 	}
-	due := d.LastSign().Add(time.Duration(after * float64(w.interval)))
+	last := d.LastSign()
+	if last.IsZero() {
+		return
+	}
+	due := last.Add(time.Duration(after * float64(w.interval)))
 	for _, r := range []*measure.Recorder{count, &w.total} {
 		r.Answered(time.Since(due).Abs(), false)
 	}
