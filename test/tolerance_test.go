@@ -111,6 +111,31 @@ var tolerances = map[camera.Quirk]tolerance{
 	camera.Placeholders:  {channel: map[string]any{"catalog.civil_code": "CivilCode", "catalog.owner": "Owner", "catalog.address": "Address"}},
 	camera.Names2011:     {reported: map[string]any{"info.firmware": "V5.7.3", "info.channels": 3.0}, cmd: "device_status"},
 
+	// Notifications.
+	camera.NotifyAsMessage:    {check: notified},
+	camera.NotifyOutside:      {check: notified},
+	camera.NotifyBare:         {check: notified},
+	camera.NotifyResponse:     {check: notified},
+	camera.SubscribeNoExpires: {reported: map[string]any{"subscriptions.catalog": 3600.0, "subscription_state.catalog": "active"}, check: notified},
+	camera.OneSubscription:    {reported: map[string]any{"subscription_state.catalog": "active", "subscription_state.alarm": "active"}},
+	camera.SilentSubscription: {reported: map[string]any{"subscription_state.catalog": "active"}},
+	camera.EventLowerCase:     {check: notified},
+	camera.StatusNotEvent:     {check: notified},
+	camera.NoFix: {check: func(s *tolerant) {
+		if code, err := s.d.Position(within(s.t, 5*time.Second)); err != nil || code != 200 {
+			s.t.Errorf("its position got %d, %v", code, err)
+		}
+	}},
+	camera.TargetID: {check: func(s *tolerant) {
+		if code, err := s.d.Position(within(s.t, 5*time.Second), camera.Place{Channel: channelID(s.n, 1), Longitude: 117, Latitude: 31}); err != nil || code != 200 {
+			s.t.Errorf("its position got %d, %v", code, err)
+		}
+		s.m.wait(0, "the position", on(s.topic+"/"+channelID(s.n, 1)+"/event/position"))
+	}},
+	camera.AlarmTypeOutside: {check: raised(map[string]any{"alarm_type_name": "motion", "alarm_method": 5.0})},
+	camera.AlarmWords:       {check: raised(map[string]any{"alarm_priority_text": "high", "alarm_method_text": "video", "alarm_type": 2.0})},
+	camera.RepeatsAlarm:     {check: raised(map[string]any{"alarm_type_name": "motion"})},
+
 	// Functions.
 	camera.PTZUnknown:        {cmd: "/ptz_status", code: 502, want: map[string]any{"message": "Cann't"}},
 	camera.HomeCmdType:       {cmd: "/home_position_get", want: map[string]any{"home_position.enabled": false}},
@@ -312,6 +337,33 @@ func twoAtOnce(s *tolerant) {
 	}
 	for _, name := range []string{"one", "two"} {
 		s.m.wait(0, name, token(base+"/accepted", name))
+	}
+}
+
+// notified has the device tell that a channel has gone off.
+func notified(s *tolerant) {
+	s.m.reportedWithin(limit, s.d.ID(), "", "a subscription to the catalogue", func(r map[string]any) bool {
+		return at(r, "subscription_state.catalog") == "active"
+	})
+	off := camera.Change{Event: "OFF", Channel: camera.Channel{ID: channelID(s.n, 1)}}
+	if code, err := s.d.ChangeCatalog(within(s.t, 5*time.Second), off); err != nil || code != 200 {
+		s.t.Errorf("its notification got %d, %v", code, err)
+	}
+	s.m.wait(0, "a channel that is off", on(s.topic+"/"+channelID(s.n, 1)+"/presence", "offline"))
+}
+
+// raised has the device raise an alarm, and compares the event.
+func raised(want map[string]any) func(*tolerant) {
+	return func(s *tolerant) {
+		if code, err := s.d.Alarm(within(s.t, 5*time.Second), camera.Alarm{Channel: channelID(s.n, 0), Type: 2}); err != nil || code != 200 {
+			s.t.Errorf("its alarm got %d, %v", code, err)
+		}
+		e := s.m.wait(0, "the alarm", on(s.topic+"/"+channelID(s.n, 0)+"/event/alarm")).json(s.t)
+		for path, v := range want {
+			if at(e, path) != v {
+				s.t.Errorf("%s is %v, want %v, in %v", path, at(e, path), v, e)
+			}
+		}
 	}
 }
 

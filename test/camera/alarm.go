@@ -60,10 +60,14 @@ func (d *Device) alarm(a Alarm, done func(reply)) {
 		done(reply{err: ErrNotGuarded})
 		return
 	}
-	body := frame("Notify", "Alarm", strconv.Itoa(d.NextSN()), a.Channel, tag("AlarmPriority", strconv.Itoa(a.Priority)),
+	sn := strconv.Itoa(d.NextSN())
+	body := frame("Notify", "Alarm", sn, a.Channel, tag("AlarmPriority", strconv.Itoa(a.Priority)),
 		tag("AlarmMethod", strconv.Itoa(a.Method)), tag("AlarmTime", clockTime(a.Time)),
 		tag("AlarmDescription", a.Description), place, kind)
 	if !a.Notify {
+		if d.cfg.has(RepeatsAlarm) {
+			d.repeatAlarm(sn, d.encode(body), alarmRepeats)
+		}
 		d.begin(outgoing{method: "MESSAGE", kind: KindAlarm, body: d.encode(body)}, done)
 		return
 	}

@@ -41,8 +41,9 @@ type Device struct {
 
 	mu           sync.Mutex // guards what follows; never held across I/O or a callback
 	link         *link
-	other        *link // for Responses alone; nil: they go through link
-	listing      bool  // a RecordInfo is being answered
+	other        *link           // for Responses alone; nil: they go through link
+	listing      bool            // a RecordInfo is being answered
+	confirmed    map[string]bool // alarms that are repeated until they are, by SN
 	closed       bool
 	rebooting    bool
 	pending      []*transaction

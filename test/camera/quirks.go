@@ -73,6 +73,22 @@ const (
 	Placeholders   Quirk = "placeholders"
 	Names2011      Quirk = "names-2011"
 
+	// Notifications.
+	NotifyAsMessage    Quirk = "notify-as-message"
+	NotifyOutside      Quirk = "notify-outside"
+	NotifyBare         Quirk = "notify-bare"
+	NotifyResponse     Quirk = "notify-response"
+	SubscribeNoExpires Quirk = "subscribe-no-expires"
+	OneSubscription    Quirk = "one-subscription"
+	SilentSubscription Quirk = "silent-subscription"
+	EventLowerCase     Quirk = "event-lower-case"
+	StatusNotEvent     Quirk = "status-not-event"
+	NoFix              Quirk = "no-fix"
+	TargetID           Quirk = "target-id"
+	AlarmTypeOutside   Quirk = "alarm-type-outside"
+	AlarmWords         Quirk = "alarm-words"
+	RepeatsAlarm       Quirk = "repeats-alarm"
+
 	// Functions.
 	PTZUnknown          Quirk = "ptz-unknown"
 	HomeCmdType         Quirk = "home-cmdtype"
@@ -156,6 +172,21 @@ var quirks = []QuirkInfo{
 	{ParentServer, "Hikvision", "ParentID is the platform's"},
 	{Placeholders, "Hikvision", "CivilCode, Owner and Address hold their own names"},
 	{Names2011, "2011 devices", "DeviceInfo has DeviceType, MaxCamera, MaxAlarm; DeviceStatus has AlarmStatus"},
+
+	{NotifyAsMessage, "any", "notifies by MESSAGE, subscribed or not"},
+	{NotifyOutside, "any", "NOTIFY outside its dialog, with a Call-ID of its own and no tag on To"},
+	{NotifyBare, "any", "NOTIFY without Event and Subscription-State"},
+	{NotifyResponse, "any", "the root of what a NOTIFY carries is Response"},
+	{SubscribeNoExpires, "any", "the 200 to a SUBSCRIBE has no Expires"},
+	{OneSubscription, "any", "a SUBSCRIBE ends the subscription before, of another kind too"},
+	{SilentSubscription, "Hikvision recorders", "grants subscriptions and notifies nothing"},
+	{EventLowerCase, "any", "events of the catalogue in lower case"},
+	{StatusNotEvent, "any", "a catalogue notification has Status instead of Event"},
+	{NoFix, "mobile devices and apps", "positions have no coordinates"},
+	{TargetID, "any", "a position's DeviceID is called TargetID"},
+	{AlarmTypeOutside, "any", "AlarmType stands beside Info, not within"},
+	{AlarmWords, "any", "AlarmPriority and AlarmMethod are words"},
+	{RepeatsAlarm, "any", "an alarm is repeated each 2 s until the platform's Response, four times at most"},
 
 	{PTZUnknown, "Hikvision", "PTZPosition and HomePositionQuery get Result ERROR and a Reason; PTZPreciseCtrl gets 200 and is not done"},
 	{HomeCmdType, "Dahua", "HomePositionQuery is answered as HomePosition; HomePosition is not answered and not done"},

@@ -97,3 +97,60 @@ func (d *Device) makeNoise() {
 		d.transmit(l, []byte(n))
 	}
 }
+
+// errSilent says that nothing is notified: SilentSubscription.
+var errSilent = errors.New("the device notifies nothing")
+
+// misdirect changes the way that a NOTIFY goes.
+func (c Config) misdirect(o outgoing) outgoing {
+	switch {
+	case c.has(NotifyAsMessage):
+		return outgoing{method: "MESSAGE", kind: o.kind, body: o.body}
+	case c.has(NotifyOutside):
+		return outgoing{method: "NOTIFY", kind: o.kind, headers: o.headers, body: o.body}
+	case c.has(NotifyBare):
+		o.headers = nil
+	}
+	return o
+}
+
+// An alarm is repeated so often, after so long each time: RepeatsAlarm.
+const (
+	alarmRepeats = 4
+	alarmWait    = 2 * time.Second
+)
+
+// repeatAlarm sends an alarm again, so many times at most, while the platform's Response to
+// its SN is missing.
+func (d *Device) repeatAlarm(sn, body string, left int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.confirmed == nil {
+		d.confirmed = make(map[string]bool)
+	}
+	d.confirmed[sn] = false
+	d.clock.after(alarmWait, func() { d.repeatAlarmNow(sn, body, left) })
+}
+
+func (d *Device) repeatAlarmNow(sn, body string, left int) {
+	d.mu.Lock()
+	over := d.confirmed[sn] || left == 0
+	if over {
+		delete(d.confirmed, sn)
+	}
+	d.mu.Unlock()
+	if over {
+		return
+	}
+	d.begin(outgoing{method: "MESSAGE", kind: KindAlarm, body: body}, func(reply) {})
+	d.clock.after(alarmWait, func() { d.repeatAlarmNow(sn, body, left-1) })
+}
+
+// confirm takes the platform's Response to an alarm.
+func (d *Device) confirm(sn string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, waits := d.confirmed[sn]; waits {
+		d.confirmed[sn] = true
+	}
+}

@@ -46,6 +46,11 @@ var (
 	list      = regexp.MustCompile(`List Num=|StatusInfo Num=`)
 	parentals = regexp.MustCompile(`<Parental>[^<]*</Parental>`)
 
+	coordinates = regexp.MustCompile(`<(Longitude|Latitude)>[^<]*</[A-Za-z]+>`)
+	events      = regexp.MustCompile(`<Event>[A-Z]+`)
+	alarmType   = regexp.MustCompile(`<AlarmType>[^<]*</AlarmType>\r\n`)
+	alarmCodes  = regexp.MustCompile(`<AlarmPriority>[^<]*</AlarmPriority>\s*<AlarmMethod>[^<]*</AlarmMethod>`)
+
 	placeholders = regexp.MustCompile(`<(CivilCode|Owner|Address)>[^<]*</[A-Za-z]+>`)
 )
 
@@ -68,8 +73,11 @@ func (c *Config) misspell(text string) string {
 	if strings.Contains(text, "<CmdType>Catalog<") {
 		text = c.misdescribe(text)
 	}
-	if strings.HasPrefix(text, "<Response>") {
+	switch {
+	case strings.HasPrefix(text, "<Response>"):
 		text = c.misanswer(text)
+	case strings.HasPrefix(text, "<Notify>"):
+		text = c.misnotify(text)
 	}
 	if c.has(LowerCaseTags) {
 		text = tags.ReplaceAllStringFunc(text, strings.ToLower)
@@ -112,6 +120,45 @@ func (c *Config) misanswer(text string) string {
 	if c.has(Names2011) {
 		text = strings.NewReplacer("<Channel>", "<DeviceType>IPC</DeviceType>\r\n<MaxCamera>", "</Channel>", "</MaxCamera>\r\n<MaxAlarm>0</MaxAlarm>",
 			"Firmware>", "FirmWare>", "Alarmstatus", "AlarmStatus").Replace(text)
+	}
+	return text
+}
+
+// misnotify is misspell for a Notify.
+func (c Config) misnotify(text string) string {
+	if strings.Contains(text, "<CmdType>MobilePosition<") {
+		if c.has(NoFix) {
+			text = coordinates.ReplaceAllString(text, "<$1>null</$1>")
+		}
+		if c.has(TargetID) {
+			text = renameElement(text, "DeviceID", "TargetID")
+		}
+	}
+	if strings.Contains(text, "<CmdType>Catalog<") {
+		if c.has(EventLowerCase) {
+			text = events.ReplaceAllStringFunc(text, func(s string) string {
+				return "<Event>" + strings.ToLower(strings.TrimPrefix(s, "<Event>"))
+			})
+		}
+		if c.has(StatusNotEvent) && !strings.Contains(text, "<Status>") {
+			text = renameElement(text, "Event", "Status")
+		}
+	}
+	if strings.Contains(text, "<CmdType>Alarm<") {
+		if kind := alarmType.FindString(text); kind != "" && c.has(AlarmTypeOutside) {
+			text = strings.Replace(strings.Replace(text, kind, "", 1), "<Info>", kind+"<Info>", 1)
+		}
+		if c.has(AlarmWords) {
+			text = alarmCodes.ReplaceAllString(text, "<AlarmPriority>high</AlarmPriority>\r\n<AlarmMethod>video</AlarmMethod>")
+		}
+	}
+	return text
+}
+
+// reroot changes the root of what a NOTIFY carries.
+func (c Config) reroot(text string) string {
+	if c.has(NotifyResponse) {
+		return renameElement(text, "Notify", "Response")
 	}
 	return text
 }

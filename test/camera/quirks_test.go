@@ -371,7 +371,10 @@ func TestEveryQuirkIsShownAndNamed(t *testing.T) {
 		_, a := looks[q.Name]
 		_, b := spellings[q.Name]
 		_, c := deeds[q.Name]
-		if !a && !b && !c {
+		_, d := notices[q.Name]
+		_, e := words[q.Name]
+		_, f := subscribing[q.Name]
+		if !a && !b && !c && !d && !e && !f {
 			t.Errorf("no test shows %s", q.Name)
 		}
 		if q.Who == "" || q.What == "" {

@@ -242,6 +242,7 @@ func (d *Device) message(r *Request) {
 		d.broadcast(r)
 	default: // a Response to an alarm
 		r.Answer(200)
+		d.confirm(r.SN)
 	}
 }
 

@@ -159,8 +159,10 @@ func (d *Device) begins(r *Request, cseq uint32, granted time.Duration) {
 		d.mu.Unlock()
 		return
 	}
-	if before := d.subs[s.cmd]; before != nil {
-		d.overLocked(before)
+	for cmd, before := range d.subs {
+		if cmd == s.cmd || d.cfg.has(OneSubscription) {
+			d.overLocked(before)
+		}
 	}
 	if granted > 0 {
 		if d.subs == nil {
@@ -216,7 +218,11 @@ func (d *Device) take(s *subscription, r *Request, cseq uint32, granted time.Dur
 		s.expiry = d.clock.after(granted, func() { d.terminate(s, "timeout", nil) })
 	}
 	d.mu.Unlock()
-	r.Answer(200, "Expires: "+seconds(granted))
+	if d.cfg.has(SubscribeNoExpires) {
+		r.Answer(200)
+	} else {
+		r.Answer(200, "Expires: "+seconds(granted))
+	}
 	if granted == 0 {
 		d.terminate(s, "timeout", nil)
 		return
@@ -276,6 +282,10 @@ func (d *Device) terminate(s *subscription, reason string, done func(reply)) {
 // push puts n behind what waits to be notified in s.
 func (d *Device) push(s *subscription, n notice) {
 	n.done = orNobody(n.done)
+	if d.cfg.has(SilentSubscription) {
+		n.done(reply{err: errSilent})
+		return
+	}
 	d.mu.Lock()
 	full := len(s.queue) >= noticesMost
 	over := s.ended && n.state == ""
@@ -316,8 +326,9 @@ func (d *Device) notifyNext(s *subscription) {
 		headers: []string{"Event: " + s.event, "Subscription-State: " + n.state}}
 	d.mu.Unlock()
 	if n.body != "" {
-		o.body = d.encode(n.body)
+		o.body = d.encode(d.cfg.reroot(n.body))
 	}
+	o = d.cfg.misdirect(o)
 	d.begin(o, func(r reply) {
 		if r.code() == 481 { // the platform knows nothing of it: it is over [RFC6665 4.2.2]
 			d.mu.Lock()
