@@ -381,3 +381,21 @@ func TestDeviceOfWhichNothingIsWantedCostsNothingUntilSomethingIs(t *testing.T) 
 		expect(t, "the wish and its end", d.take(), "Alarm 0 presence in", "Alarm 3600 presence")
 	})
 }
+
+// A fleet that subscribed within seconds, after a power cut say, does not refresh within seconds.
+func TestRefreshesOfAFleetThatSubscribedAtOnceAreSpread(t *testing.T) {
+	const n, tenths = 10_000, 10
+	var counts [tenths]int
+	for range n {
+		share := float64(jittered(time.Hour)) / float64(time.Hour)
+		if share < 0.8 || share > 0.9001 {
+			t.Fatalf("refreshed after %.4f of what was granted, want 0.8 to 0.9", share)
+		}
+		counts[min(int((share-0.8)*100), tenths-1)]++
+	}
+	for i, got := range counts {
+		if got < n/tenths/2 || got > n/tenths*2 {
+			t.Errorf("%d of %d refreshes fall into tenth %d of the time they are spread over", got, n, i)
+		}
+	}
+}
