@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -48,7 +47,12 @@ func (r *registrations) saveChannels(device gb28181.ID, channels []fleet.Channel
 	for part := range slices.Chunk(channels, channelsPerCommit) {
 		batch := new(store.Batch)
 		for _, ch := range part {
-			batch.Set(channelKey(device, ch.ID), mustJSON(ch))
+			row, err := ch.MarshalBinary()
+			if err != nil {
+				r.log.Error("channel not stored", "device", device, "channel", ch.ID, "err", err)
+				continue
+			}
+			batch.Set(channelKey(device, ch.ID), row)
 		}
 		r.commitChannels(device, batch)
 	}
@@ -106,7 +110,7 @@ func (r *registrations) loadChannels(channels func(gb28181.ID, []fleet.Channel))
 		id, err := gb28181.ParseID(name)
 		var ch fleet.Channel
 		if err == nil {
-			err = json.Unmarshal(value, &ch)
+			err = ch.UnmarshalBinary(value)
 		}
 		if err != nil {
 			r.log.Error("stored channel skipped", "device", name, "err", err)

@@ -2,8 +2,6 @@ package fleet
 
 import (
 	"bytes"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -55,46 +53,20 @@ func (c ChannelChange) Counted() bool {
 	return there(c.Channel) != there(c.Previous)
 }
 
-type channelJSON struct {
-	ID         string    `json:"id"`
-	Status     string    `json:"status,omitempty"`
-	Online     bool      `json:"online"`
-	VanishedAt time.Time `json:"vanished_at,omitzero"`
-}
-
-// MarshalJSON writes what the device said; Presence and Reason follow from it.
-func (c Channel) MarshalJSON() ([]byte, error) {
-	return json.Marshal(channelJSON{ID: c.ID.String(), Status: c.Status, Online: c.Online, VanishedAt: c.VanishedAt})
-}
-
-// UnmarshalJSON reads what MarshalJSON wrote.
-func (c *Channel) UnmarshalJSON(b []byte) error {
-	var j channelJSON
-	if err := json.Unmarshal(b, &j); err != nil {
-		return fmt.Errorf("channel: %w", err)
-	}
-	id, err := gb28181.ParseID(j.ID)
-	if err != nil {
-		return fmt.Errorf("channel: %w", err)
-	}
-	*c = Channel{ID: id, Status: j.Status, Online: j.Online, VanishedAt: j.VanishedAt}
-	return nil
-}
-
 // channel is what its device said of it.
 type channel struct {
 	status     string
 	online     bool
-	vanishedAt time.Time
-	item       uint64 // hash of what its item said last; 0: nothing that its shadow surely has
-	debt       Debt   // to its shadow
+	vanishedAt instant // 0: it is there
+	item       uint64  // hash of what its item said last; 0: nothing that its shadow surely has
+	debt       Debt    // to its shadow
 }
 
 // channelLocked is the channel as its device's presence makes it.
 func (s *session) channelLocked(id gb28181.ID, ch *channel) Channel {
-	c := Channel{ID: id, Status: ch.status, Online: ch.online, VanishedAt: ch.vanishedAt}
+	c := Channel{ID: id, Status: ch.status, Online: ch.online, VanishedAt: ch.vanishedAt.time()}
 	switch {
-	case !ch.vanishedAt.IsZero():
+	case ch.vanishedAt != 0:
 		c.Presence, c.Reason = Offline, ReasonVanished
 	case s.presence != Online:
 		c.Presence, c.Reason = s.presence, s.reason
@@ -128,6 +100,7 @@ func (f *Fleet) ApplyCatalog(device gb28181.ID, statuses []ChannelStatus, comple
 			s.channels = make(map[gb28181.ID]*channel, len(statuses))
 		}
 		for _, status := range part {
+			status.Status = f.words.one(status.Status)
 			a.Changes = s.changeLocked(a.Changes, status.ID, func() {
 				if !s.applyLocked(status, now, f.cfg.MaxChannels) {
 					a.Refused++
@@ -173,7 +146,7 @@ func (f *Fleet) vanish(changes []ChannelChange, sh *shard, device gb28181.ID, li
 	}
 	f.driveLocked(s, lifeCatalog)
 	for id, ch := range s.channels {
-		if !there[id] && ch.vanishedAt.IsZero() {
+		if !there[id] && ch.vanishedAt == 0 {
 			changes = s.changeLocked(changes, id, func() { s.vanishLocked(ch, now) })
 		}
 	}
@@ -200,7 +173,7 @@ func (s *session) applyLocked(status ChannelStatus, now time.Time, most int) boo
 	ch := s.channels[status.ID]
 	event := strings.ToUpper(strings.TrimSpace(status.Event))
 	if event == "DEL" {
-		if ch != nil && ch.vanishedAt.IsZero() {
+		if ch != nil && ch.vanishedAt == 0 {
 			s.vanishLocked(ch, now)
 		}
 		return true
@@ -213,10 +186,10 @@ func (s *session) applyLocked(status ChannelStatus, now time.Time, most int) boo
 		ch = new(channel)
 		s.channels[status.ID] = ch
 	}
-	if !known || !ch.vanishedAt.IsZero() {
+	if !known || ch.vanishedAt != 0 {
 		s.there++
 	}
-	ch.vanishedAt = time.Time{}
+	ch.vanishedAt = 0
 	switch {
 	case event == "ON":
 		ch.status, ch.online = event, true
@@ -231,7 +204,7 @@ func (s *session) applyLocked(status ChannelStatus, now time.Time, most int) boo
 
 // vanishLocked marks a channel that was there as gone from the catalogue.
 func (s *session) vanishLocked(ch *channel, now time.Time) {
-	ch.vanishedAt = now
+	ch.vanishedAt = instantOf(now)
 	s.there--
 }
 
@@ -277,7 +250,7 @@ func (f *Fleet) Vanished(before time.Time) map[gb28181.ID][]gb28181.ID {
 				continue
 			}
 			for id, ch := range s.channels {
-				if !ch.vanishedAt.IsZero() && ch.vanishedAt.Before(before) {
+				if ch.vanishedAt != 0 && ch.vanishedAt < instantOf(before) {
 					gone[s.id] = append(gone[s.id], id)
 				}
 			}
@@ -306,7 +279,7 @@ func (f *Fleet) Forget(device, id gb28181.ID) {
 
 // forgetLocked drops a channel, if it is known.
 func (s *session) forgetLocked(id gb28181.ID) {
-	if ch := s.channels[id]; ch != nil && ch.vanishedAt.IsZero() {
+	if ch := s.channels[id]; ch != nil && ch.vanishedAt == 0 {
 		s.there--
 	}
 	delete(s.channels, id)
@@ -329,6 +302,6 @@ func (f *Fleet) RestoreChannels(device gb28181.ID, channels []Channel) {
 		if c.VanishedAt.IsZero() {
 			s.there++
 		}
-		s.channels[c.ID] = &channel{status: c.Status, online: c.Online, vanishedAt: c.VanishedAt, debt: Restart}
+		s.channels[c.ID] = &channel{status: f.words.one(c.Status), online: c.Online, vanishedAt: instantOf(c.VanishedAt), debt: Restart}
 	}
 }

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -56,15 +55,17 @@ func TestChannelIsOnlineWhenItsStatusAndItsDeviceAre(t *testing.T) {
 		t.Errorf("channel of a device that left: %v %s", p, reason)
 	}
 
-	text, err := json.Marshal(f.Channels(cam))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []Channel
-	if err := json.Unmarshal(text, &list); err != nil {
-		t.Fatal(err)
-	}
 	want := f.Channels(cam)
+	list := make([]Channel, len(want))
+	for i, ch := range want {
+		row, err := ch.MarshalBinary()
+		if err == nil {
+			err = list[i].UnmarshalBinary(row)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	f.Forget(cam, one)
 	f.Forget(cam, two)
 	f.RestoreChannels(cam, list)

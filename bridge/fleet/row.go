@@ -12,18 +12,20 @@ import (
 	"github.com/gb2mqtt/gb2mqtt/mapping/gb28181"
 )
 
-// A Record is stored as a row of bytes: a million of them must be read within the seconds of a
+// A Record, and a Channel, is stored as a row of bytes: a million of them must be read within the seconds of a
 // start. Numbers are varints, texts and addresses have their length before them.
 
 // rowVersion is the first byte of a row. What begins with a brace is a row of JSON, as they
 // were before.
 const rowVersion = 1
 
-// The bits of a row's second byte.
+// The bits of a row's second byte: of a Record, and of a Channel.
 const (
 	rowRegistered = 1 << iota
 	rowAdopted
 	rowSamePath // Path is that of the registration, and is not written
+
+	rowOnline = 1
 )
 
 var errRow = errors.New("it ends before its time, or is of another version")
@@ -116,6 +118,38 @@ func (r *Record) check(failed bool) error {
 		return fmt.Errorf("record of %s: %w", r.Device, errRow)
 	case r.Presence > Offline:
 		return fmt.Errorf("record of %s: presence %d is not known", r.Device, r.Presence)
+	}
+	return nil
+}
+
+// MarshalBinary renders what the device said of c as a row; Presence and Reason follow from it.
+func (c Channel) MarshalBinary() ([]byte, error) {
+	flags := byte(0)
+	if c.Online {
+		flags = rowOnline
+	}
+	b := append(make([]byte, 0, 48), rowVersion, flags)
+	b = append(b, c.ID[:]...)
+	return appendText(appendTime(b, c.VanishedAt), c.Status), nil
+}
+
+// UnmarshalBinary reads what MarshalBinary wrote, or a row of JSON.
+func (c *Channel) UnmarshalBinary(b []byte) error {
+	if len(b) > 0 && b[0] == '{' {
+		return c.readJSON(b)
+	}
+	in := row{rest: b}
+	if in.byte() != rowVersion {
+		return fmt.Errorf("channel: %w", errRow)
+	}
+	flags := in.byte()
+	id, err := gb28181.ParseID(in.take(gb28181.IDLength))
+	if err != nil {
+		return fmt.Errorf("channel: %w", err)
+	}
+	*c = Channel{ID: id, Online: flags&rowOnline != 0, VanishedAt: in.time(), Status: string(in.text())}
+	if in.failed {
+		return fmt.Errorf("channel %s: %w", id, errRow)
 	}
 	return nil
 }
@@ -219,4 +253,22 @@ func (r *Record) readJSON(b []byte) error {
 		},
 	}
 	return r.check(false)
+}
+
+func (c *Channel) readJSON(b []byte) error {
+	var j struct {
+		ID         string    `json:"id"`
+		Status     string    `json:"status"`
+		Online     bool      `json:"online"`
+		VanishedAt time.Time `json:"vanished_at"`
+	}
+	if err := json.Unmarshal(b, &j); err != nil {
+		return fmt.Errorf("channel: %w", err)
+	}
+	id, err := gb28181.ParseID(j.ID)
+	if err != nil {
+		return fmt.Errorf("channel: %w", err)
+	}
+	*c = Channel{ID: id, Status: j.Status, Online: j.Online, VanishedAt: j.VanishedAt}
+	return nil
 }

@@ -48,6 +48,19 @@ func TestRowOfAnEarlierVersionIsRead(t *testing.T) {
 	}
 }
 
+func TestRowOfAChannelOfAnEarlierVersionIsRead(t *testing.T) {
+	var c Channel
+	row := `{"id":"` + cam.String() + `","status":"OFF","online":false,"vanished_at":"2026-11-25T09:00:00Z"}`
+	if err := c.UnmarshalBinary([]byte(row)); err != nil || c.ID != cam || c.Status != "OFF" || c.VanishedAt.Unix() != 1_795_597_200 {
+		t.Errorf("read as %+v, %v", c, err)
+	}
+	for _, broken := range []string{"", "\x01", "\x02\x00", "\x01\x00" + cam.String() + "\x00\x05OF", "{"} {
+		if err := c.UnmarshalBinary([]byte(broken)); err == nil {
+			t.Errorf("%q was read as %+v", broken, c)
+		}
+	}
+}
+
 func FuzzRow(f *testing.F) {
 	row, err := someRecord().MarshalBinary()
 	if err != nil {
