@@ -52,6 +52,7 @@ func (b *Bridge) command(in *broker.Incoming, c commandTopic) {
 		return
 	}
 	b.commands.Start(c.device, target.String(), cmd, func(r command.Result, why *mapping.Error) {
+		b.shown(c.device, mapping.Capabilities(cmd, r.Fields, why))
 		if why != nil {
 			answer.reject(why)
 			return
@@ -126,6 +127,13 @@ func (b *Bridge) obeyed(device, target gb28181.ID, cmd *mapping.Command, r comma
 		})})
 	default:
 		b.completeCatalog(device, r.Listed)
+	}
+}
+
+// shown reports what a device has shown that it can or can't do, where that is news.
+func (b *Bridge) shown(device gb28181.ID, capabilities map[string]any) {
+	if k := thing(device); capabilities != nil && !mapping.Covered(b.reportedAt(k, "capabilities"), capabilities) {
+		b.shadows.Report(k, map[string]any{"capabilities": capabilities}, nil)
 	}
 }
 
