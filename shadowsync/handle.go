@@ -15,8 +15,9 @@ type Request struct {
 }
 
 // Handle takes a request and returns true, or false when the topic is not a request topic of
-// the service. It never blocks: what does not fit is answered with 429 at once. Each request
-// gets exactly one answer.
+// the service. It waits for nothing but a shadow that is not in memory, which it reads: that
+// costs who asks for it and not the writer, which all wait for. What does not fit is answered
+// with 429 at once. Each request gets exactly one answer.
 func (s *Service) Handle(r Request) bool {
 	k, op, ok := ParseTopic(s.cfg.Prefix, r.Topic)
 	if !ok || !op.Request() {
@@ -30,6 +31,9 @@ func (s *Service) Handle(r Request) bool {
 	j.refused = s.check(j, r)
 	refused := s.rate.refuse(k.Thing, time.Now())
 	if refused == nil {
+		if j.refused == nil {
+			s.warm(k)
+		}
 		refused = s.queue.request(j)
 	}
 	if refused != nil {
@@ -38,6 +42,9 @@ func (s *Service) Handle(r Request) bool {
 	}
 	return true
 }
+
+// warm brings k into memory, if there is such a shadow. What goes wrong the writer will see.
+func (s *Service) warm(k Key) { _, _ = s.cache.get(k) }
 
 // check makes the checks that need no document, in the order of device-shadow 9, and fills in
 // what was asked.

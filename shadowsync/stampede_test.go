@@ -51,7 +51,7 @@ func TestAStampedeOnAColdShadowReadsItOnce(t *testing.T) {
 					t.Errorf("got version %d, %v; want 1", d.Version, err)
 				}
 			})
-			b.Handle(Request{Topic: base + "get"})
+			all.Go(func() { b.Handle(Request{Topic: base + "get"}) })
 		}
 		synctest.Wait() // all of them wait for the one that reads
 		close(arrived)
@@ -97,4 +97,31 @@ func TestAGetAfterACommitDoesNotShareAReadingFromBefore(t *testing.T) {
 	if d, err := b.Get(k); err != nil || d.Version != 2 {
 		t.Errorf("got version %d, %v once the old reading had landed; want 2", d.Version, err)
 	}
+}
+
+func TestTheWriterDoesNotReadForWhoAsks(t *testing.T) {
+	arrived, read := make(chan struct{}), make(chan struct{})
+	var begun atomic.Bool
+	b, _ := restarted(t, func() {
+		if begun.CompareAndSwap(false, true) {
+			close(read)
+			<-arrived
+		}
+	})
+	b.start(t)
+	slow := make(chan struct{})
+	go func() {
+		defer close(slow)
+		b.Handle(Request{Topic: base + "get"})
+	}()
+	<-read // and is held up
+	b.Handle(Request{Topic: "$aws/things/other/shadow/update", Payload: []byte(`{"state":{"desired":{"a":1}}}`)})
+	b.flush(t) // the other one's is durable and told meanwhile
+	if m := b.rec.drain(); len(m) == 0 {
+		t.Error("an update of another shadow waits for a slow reading")
+	}
+	close(arrived)
+	<-slow
+	b.flush(t)
+	wantVersion(t, answerOf(t, b.rec.drain()), "1")
 }
