@@ -23,7 +23,7 @@ type challenge struct {
 var hashes = map[string]func() hash.Hash{"MD5": md5.New, "SHA-256": sha256.New, "SM3": sm3.New}
 
 // pickChallenge takes the first of the offered challenges that the device can answer.
-func (cfg Config) pickChallenge(m *message) (*challenge, error) {
+func (cfg *Config) pickChallenge(m *message) (*challenge, error) {
 	var offered []string
 	headers := slices.DeleteFunc(slices.Clone(m.headers), func(h header) bool { return h.name != "www-authenticate" })
 	if cfg.has(LastChallenge) && len(headers) > 1 {

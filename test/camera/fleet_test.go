@@ -247,7 +247,7 @@ func FuzzReceive(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, _ = Config{GBVersion: "3.0"}.pickChallenge(m)
+		_, _ = (&Config{GBVersion: "3.0"}).pickChallenge(m)
 		if _, err := parseBody(m.body); err != nil {
 			return
 		}

@@ -66,6 +66,9 @@ func (t *Target) preset(c ptzCommand, name string) error {
 	return nil
 }
 
+// pointsMost bounds the points of a cruise.
+const pointsMost = 255
+
 // A cruise that was told neither stays so long at a preset and goes so fast to the next.
 const (
 	usualStay  = 10 // seconds
@@ -88,8 +91,8 @@ func (t *Target) cruise(c ptzCommand, name string) error {
 	orDefault(&g.Name, "Track "+strconv.Itoa(c.Number))
 	switch c.Action {
 	case "add":
-		if c.Value == 0 {
-			return errors.New("cruise: preset 0 is reserved; 1…255 are wanted")
+		if c.Value == 0 || len(g.Presets) == pointsMost {
+			return fmt.Errorf("cruise %d: preset %d after %d points; presets 1…255 and at most %d points are wanted", c.Number, c.Value, len(g.Presets), pointsMost)
 		}
 		g.Presets = append(slices.Clone(g.Presets), c.Value)
 	case "delete":

@@ -37,6 +37,13 @@ func TestCruiseTracksAreKeptAndTold(t *testing.T) {
 	if s := d.Channel(channel1); s.Cruise != -1 {
 		t.Error("a stop does not end the cruise")
 	}
+	for range pointsMost { // of which two are there already
+		p.ask("MESSAGE", channel1, mansRequest("Control", "DeviceControl", channel1, tag("PTZCmd", "A50F01840105003F")))
+	}
+	controlled(p, channel1, tag("PTZCmd", "A50F0100000000B5"))
+	if n := len(d.Channel(channel1).Cruises[1].Presets); n != pointsMost {
+		t.Errorf("%d points, want %d at most", n, pointsMost)
+	}
 	controlled(p, channel1, tag("PTZCmd", "A50F01850100003B")) // delete the group
 	if e := p.query("Query", "CruiseTrackQuery", channel1, tag("Number", "1")); e.child("Result") != "ERROR" {
 		t.Errorf("a track that is gone: %+v", e)

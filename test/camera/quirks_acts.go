@@ -102,7 +102,7 @@ func (d *Device) makeNoise() {
 var errSilent = errors.New("the device notifies nothing")
 
 // misdirect changes the way that a NOTIFY goes.
-func (c Config) misdirect(o outgoing) outgoing {
+func (c *Config) misdirect(o outgoing) outgoing {
 	switch {
 	case c.has(NotifyAsMessage):
 		return outgoing{method: "MESSAGE", kind: o.kind, body: o.body}

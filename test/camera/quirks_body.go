@@ -125,7 +125,7 @@ func (c *Config) misanswer(text string) string {
 }
 
 // misnotify is misspell for a Notify.
-func (c Config) misnotify(text string) string {
+func (c *Config) misnotify(text string) string {
 	if strings.Contains(text, "<CmdType>MobilePosition<") {
 		if c.has(NoFix) {
 			text = coordinates.ReplaceAllString(text, "<$1>null</$1>")
@@ -156,7 +156,7 @@ func (c Config) misnotify(text string) string {
 }
 
 // reroot changes the root of what a NOTIFY carries.
-func (c Config) reroot(text string) string {
+func (c *Config) reroot(text string) string {
 	if c.has(NotifyResponse) {
 		return renameElement(text, "Notify", "Response")
 	}
