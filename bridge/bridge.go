@@ -167,6 +167,7 @@ func (b *Bridge) build() (err error) {
 	b.owing = make(chan struct{}, 1)
 	b.subscriptions = subscribe.New(subscribe.Options{
 		Requester: b.commands, Wanted: b.wantedSubscriptions, Online: b.isOnline, Wait: b.pace.Wait,
+		Upkeep: newPace(upkeepFactor * b.cfg.RecoveryRate).Wait,
 		Report: b.reportSubscriptions, Live: b.fleet.SetSubscribed, Log: b.log,
 		Polled: func(device gb28181.ID) bool { return b.quirks.Of(device).PollCatalog },
 		Poll: func(ctx context.Context, device gb28181.ID) error {

@@ -80,6 +80,7 @@ func newHealed(t *testing.T, perSecond int) *healed {
 			return w
 		},
 		Online: func(gb28181.ID) bool { return true }, Wait: h.healing.pace.Wait,
+		Upkeep: h.healing.pace.Wait,
 		Report: func(gb28181.ID, subscribe.Wanted, map[subscribe.Kind]subscribe.State) {},
 		Poll:   func(context.Context, gb28181.ID) error { return nil }, Polled: func(gb28181.ID) bool { return false },
 		Live: h.fleet.SetSubscribed, Log: log,

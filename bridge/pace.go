@@ -7,6 +7,11 @@ import (
 	"golang.org/x/time/rate"
 )
 
+// upkeepFactor is how many times the rate of the budget refreshes and polls may have, which take
+// nothing from it: a million devices with two subscriptions of an hour need 650 a second. No more,
+// for all that came due while we were away goes out at once.
+const upkeepFactor = 4
+
 // pace is the budget of all requests that bring returned devices up to date, whoever sends them:
 // first come, first served, and no second has more than its share.
 type pace struct {

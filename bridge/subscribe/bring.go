@@ -106,6 +106,9 @@ func (m *Manager) poll(ctx context.Context, device gb28181.ID, k Kind, s *subscr
 }
 
 func (m *Manager) askCatalog(ctx context.Context, device gb28181.ID) {
+	if m.o.Upkeep(ctx) != nil {
+		return // the bridge is stopping
+	}
 	if err := m.o.Poll(ctx, device); err != nil {
 		m.o.Log.Debug("catalog not polled", "device", device, "err", err)
 	}
@@ -113,7 +116,11 @@ func (m *Manager) askCatalog(ctx context.Context, device gb28181.ID) {
 
 // subscribe sends one SUBSCRIBE.
 func (m *Manager) subscribe(ctx context.Context, device gb28181.ID, k Kind, s *subscription, expires time.Duration) (sip.Response, *mapping.Error) {
-	if err := m.o.Wait(ctx); err != nil {
+	wait := m.o.Wait
+	if s.live > 0 {
+		wait = m.o.Upkeep
+	}
+	if err := wait(ctx); err != nil {
 		return sip.Response{}, mapping.Errorf(mapping.CodeUnavailable, "the bridge is stopping")
 	}
 	if s.id == 0 {

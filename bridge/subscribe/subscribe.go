@@ -47,7 +47,8 @@ type Options struct {
 	Requester Requester
 	Wanted    func(device gb28181.ID) Wanted                                // what is wanted now
 	Online    func(device gb28181.ID) bool                                  // whether it can be asked
-	Wait      func(ctx context.Context) error                               // for a place in the budget of requests
+	Wait      func(ctx context.Context) error                               // for a place in the budget of what returned devices are asked
+	Upkeep    func(ctx context.Context) error                               // the same for refreshes and polls, which go on while nothing happens
 	Report    func(device gb28181.ID, upheld Wanted, states map[Kind]State) // tells a change
 	Poll      func(ctx context.Context, device gb28181.ID) error            // asks for the catalogue of a device that refuses to tell changes
 	Polled    func(device gb28181.ID) bool                                  // its catalogue is asked for, instead of a subscription

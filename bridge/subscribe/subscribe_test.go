@@ -35,7 +35,8 @@ type device struct {
 	expires  int
 	asked    []string // CmdType, Expires, Event without its id, "in" its dialog
 	reports  []string
-	live     []bool // told after each work
+	live     []bool       // told after each work
+	places   map[bool]int // taken in the budget: of upkeep, or of returns
 	polled   int
 	isPolled bool // its catalogue is to be asked for, instead of a subscription
 }
@@ -78,6 +79,13 @@ func (d *device) take() []string {
 	return asked
 }
 
+// paced notes a place taken in one of the two budgets.
+func (d *device) paced(upkeep bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.places[upkeep]++
+}
+
 // polls counts how often its catalogue was asked for.
 func (d *device) polls() int {
 	synctest.Wait()
@@ -88,11 +96,13 @@ func (d *device) polls() int {
 
 // run has a Manager work for d, in virtual time.
 func run(t *testing.T, d *device, wanted *Wanted, story func(m *Manager)) {
+	d.places = make(map[bool]int)
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Options{
 			Requester: d, Wanted: func(gb28181.ID) Wanted { return *wanted }, Log: slog.New(slog.DiscardHandler),
 			Online: func(gb28181.ID) bool { return true },
-			Wait:   func(ctx context.Context) error { return ctx.Err() },
+			Wait:   func(ctx context.Context) error { d.paced(false); return ctx.Err() },
+			Upkeep: func(ctx context.Context) error { d.paced(true); return ctx.Err() },
 			Report: func(_ gb28181.ID, upheld Wanted, states map[Kind]State) {
 				d.mu.Lock()
 				defer d.mu.Unlock()
@@ -398,4 +408,36 @@ func TestRefreshesOfAFleetThatSubscribedAtOnceAreSpread(t *testing.T) {
 			t.Errorf("%d of %d refreshes fall into tenth %d of the time they are spread over", got, n, i)
 		}
 	}
+}
+
+func TestUpkeepDoesNotTakeThePlacesOfReturnedDevices(t *testing.T) {
+	d, wanted := &device{expires: 600, codes: map[string][]int{"Catalog": {405}}}, &Wanted{Catalog: time.Hour, Alarm: time.Hour}
+	run(t, d, wanted, func(m *Manager) {
+		want := func(when string, returned, upkeep int) {
+			t.Helper()
+			d.take()
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			if d.places[false] != returned || d.places[true] != upkeep {
+				t.Errorf("%s: %d places of returned devices and %d of upkeep, want %d and %d", when, d.places[false], d.places[true], returned, upkeep)
+			}
+			clear(d.places)
+		}
+		m.Fresh(cam)
+		want("fresh", 2, 0)
+		time.Sleep(550 * time.Second)
+		want("its alarms refreshed", 0, 1)
+		time.Sleep(50 * time.Minute)
+		if n := d.polls(); n != 1 {
+			t.Fatalf("polled %d times", n)
+		}
+		d.mu.Lock()
+		if d.places[false] != 0 {
+			t.Errorf("a poll or a refresh took %d places of returned devices", d.places[false])
+		}
+		clear(d.places)
+		d.mu.Unlock()
+		m.Fresh(cam)
+		want("returned", 2, 0)
+	})
 }
