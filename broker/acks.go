@@ -2,13 +2,29 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 // ackDelay is how long the PUBACK of a request may wait for the answer to go out with it: one
 // write to the client and one read there instead of two.
 const ackDelay = 10 * time.Millisecond
+
+// acceptedSuffix is what the topic of a request's answer has behind that of the request.
+const acceptedSuffix = "/accepted"
+
+// awaitsAnswer tells whether the answer to a request will come to who sent it. Who does not
+// listen gets the PUBACK at once.
+func (s *server) awaitsAnswer(client string, request packets.Packet) bool {
+	answer := request.Properties.ResponseTopic
+	if answer == "" {
+		answer = request.TopicName + acceptedSuffix
+	}
+	return slices.ContainsFunc(s.topics.of(answer), func(to subscriber) bool { return to.client == client })
+}
 
 // lateAcks is the connections on which PUBACKs wait for company.
 type lateAcks struct {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 // packetsIn names the packets that came by one write.
@@ -70,5 +72,27 @@ func TestThePubackOfARequestGoesOutWithTheAnswer(t *testing.T) {
 				<-q.done
 			})
 		})
+	}
+}
+
+func TestWhoDoesNotListenForTheAnswerDoesNotAwaitIt(t *testing.T) {
+	r := run(t, embedded(), Options{})
+	r.connect(r.options("asks"), "P/cmd/1/+")
+	r.connect(r.options("replies"), "my/answers")
+	r.connect(r.options("other"), "P/cmd/2/accepted")
+	for _, c := range []struct {
+		client, topic, response string
+		want                    bool
+	}{
+		{"asks", "P/cmd/1", "", true},
+		{"asks", "P/cmd/2", "", false},
+		{"asks", "P/cmd/1", "my/answers", false},
+		{"replies", "P/cmd/1", "my/answers", true},
+		{"replies", "P/cmd/1", "", false},
+	} {
+		request := packets.Packet{TopicName: c.topic, Properties: packets.Properties{ResponseTopic: c.response}}
+		if got := r.server.awaitsAnswer(c.client, request); got != c.want {
+			t.Errorf("%s awaits the answer to %s on %q: %v", c.client, c.topic, c.response, got)
+		}
 	}
 }

@@ -210,7 +210,7 @@ func (h *hook) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, e
 		h.s.b.log.Error("MQTT message not acknowledged: it is not stored for all who want it", "topic", pk.TopicName, "client", cl.ID, "err", err)
 		return pk, packets.ErrRejectPacket
 	}
-	if conn, ours := cl.Net.Conn.(*queuedConn); ours && class == Request && pk.FixedHeader.Qos == 1 {
+	if conn, ours := cl.Net.Conn.(*queuedConn); ours && class == Request && pk.FixedHeader.Qos == 1 && h.s.awaitsAnswer(cl.ID, pk) {
 		conn.holdNextAck()
 	}
 	return pk, packets.CodeSuccessIgnore // acknowledged; it went our way
