@@ -112,6 +112,9 @@ func (f *Fleet) work(l *lane) {
 func (f *Fleet) do(j job) {
 	r := j.pending.Request()
 	m, err := gb28181.Decode(r.Body)
+	if r.Method == "NOTIFY" {
+		m.AsNotify()
+	}
 	in := &Inbound{Device: j.id, Method: r.Method, Message: m, Headers: r.Extensions(), Err: err, At: j.at}
 	answer := func(code int) {
 		if code >= 500 {

@@ -97,6 +97,20 @@ func Decode(body []byte) (*Message, error) {
 	return m, nil
 }
 
+// AsNotify reads a Response as the Notify that it ought to be: it came by NOTIFY, and some
+// devices get its root wrong.
+func (m *Message) AsNotify() {
+	if m.Root != "Response" {
+		return
+	}
+	m.Root, m.Faulty = "Notify", true
+	m.Tree.Name = m.Root
+	m.Body = new(Unknown)
+	if decode := messages[kind{m.Root, m.CmdType}]; decode != nil {
+		m.Body = decode(m.Tree)
+	}
+}
+
 func canonical(name string, known []string) string {
 	for _, k := range known {
 		if strings.EqualFold(name, k) {

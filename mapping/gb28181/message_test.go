@@ -223,3 +223,26 @@ func TestAnEventIsReadUnderEitherRoot(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatCameByNotifyIsANotifyWhateverItsRoot(t *testing.T) {
+	m, err := Decode([]byte("<Response><CmdType>Catalog</CmdType><SN>1</SN><DeviceID>34020000001320000001</DeviceID><SumNum>1</SumNum>" +
+		"<DeviceList Num='1'><Item><DeviceID>34020000001310000001</DeviceID><Status>OFF</Status></Item></DeviceList></Response>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if event := m.Body.(*Catalog).Items[0].Event; event != "" {
+		t.Errorf("an answer has the event %q", event)
+	}
+	m.AsNotify()
+	if got := m.Body.(*Catalog).Items[0].Event; m.Root != "Notify" || got != "OFF" {
+		t.Errorf("root %s, event %q; want Notify and OFF, which Status tells", m.Root, got)
+	}
+	m, err = Decode([]byte("<Response><CmdType>Alarm</CmdType><SN>1</SN><DeviceID>34020000001320000001</DeviceID><AlarmMethod>5</AlarmMethod></Response>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.AsNotify()
+	if a, ok := m.Body.(*Alarm); !ok || a.Method != 5 {
+		t.Errorf("an alarm became %+v", m.Body)
+	}
+}

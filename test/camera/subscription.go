@@ -139,7 +139,7 @@ func (d *Device) subscribe(r *Request) {
 		r.Answer(400)
 	case param(r.Header("to"), "tag") != "":
 		d.renew(r, uint32(cseq), asked)
-	case r.Root != "Query" || !slices.Contains(subscriptionKinds, r.CmdType):
+	case r.Root != "Query" || !slices.Contains(subscriptionKinds, r.CmdType), r.CmdType == "PTZPosition" && !d.cfg.understands(r.CmdType):
 		r.Answer(489, "Allow-Events: presence, Catalog")
 	case !d.knows(r.DeviceID):
 		r.Answer(404)

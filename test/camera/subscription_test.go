@@ -254,3 +254,13 @@ func TestNotificationsByMessage(t *testing.T) {
 		}
 	}
 }
+
+func TestPTZPositionsAreSubscribedToInTheirEditionAlone(t *testing.T) {
+	for edition, want := range map[string]int{Edition2016: 489, Edition2022: 200, "": 200} {
+		p := newPlatform(t)
+		registered(t, p, func(c *Config) { c.Edition = edition })
+		if a := (&subscriber{p: p, cmd: "PTZPosition", event: "presence"}).subscribe(600); a.code != want {
+			t.Errorf("edition %q: %d, want %d", edition, a.code, want)
+		}
+	}
+}
