@@ -87,7 +87,7 @@ func (b *Bridge) linkBad(device string) {
 	if !known || !b.online(d) || !d.HasPath || d.Other.Network == 0 || !b.switches.allow(thing(id), "link", time.Now()) {
 		return
 	}
-	if why := b.locals.start(func(ctx context.Context) { b.switchLink(ctx, d) }); why != nil {
+	if why := b.locals.start(nil, func(ctx context.Context) { b.switchLink(ctx, d) }); why != nil {
 		b.log.Debug("other way not tried", "device", device, "err", why)
 	}
 }

@@ -28,8 +28,27 @@ func newLocals() *locals {
 	return l
 }
 
-// start runs f, or says why not.
-func (l *locals) start(f func(ctx context.Context)) *mapping.Error {
+// start runs first (nil: nothing) at once and then f in a goroutine, or says why not. The command
+// is refused where first refuses it.
+func (l *locals) start(first func() *mapping.Error, f func(ctx context.Context)) *mapping.Error {
+	if why := l.enter(); why != nil {
+		return why
+	}
+	if first != nil {
+		if why := first(); why != nil {
+			l.leave()
+			return why
+		}
+	}
+	go func() {
+		defer l.leave()
+		f(l.ctx)
+	}()
+	return nil
+}
+
+// enter takes a place, or says why there is none.
+func (l *locals) enter() *mapping.Error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -39,15 +58,15 @@ func (l *locals) start(f func(ctx context.Context)) *mapping.Error {
 		return mapping.Errorf(mapping.CodeOverLimit, "%d commands of this kind are under way, which is the limit; wait for their answers", maxLocals)
 	}
 	l.running++
-	l.work.Go(func() {
-		defer func() {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.running--
-		}()
-		f(l.ctx)
-	})
+	l.work.Add(1)
 	return nil
+}
+
+func (l *locals) leave() {
+	l.mu.Lock()
+	l.running--
+	l.mu.Unlock()
+	l.work.Done()
 }
 
 // Run lets commands be answered until ctx ends; then those under way are ended, and none
@@ -64,35 +83,38 @@ func (l *locals) Run(ctx context.Context) error {
 
 // local answers a command that the bridge carries out by other means than one request.
 func (b *Bridge) local(device gb28181.ID, cmd *mapping.Command, answer *commandAnswer) {
-	why := b.locals.start(func(ctx context.Context) {
+	l := cmd.Local
+	var wish func() *mapping.Error
+	if l.Subscription != "" { // at once: wishes count in the order in which they come
+		wish = func() *mapping.Error { return b.wishSubscription(device, l) }
+	}
+	why := b.locals.start(wish, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, cmd.Timeout)
 		defer cancel()
+		var result map[string]any
+		var why *mapping.Error
 		switch {
-		case cmd.Local.Tree:
-			result, why := b.treeAnswer(device, cmd.Limit, cmd.Next)
-			if why != nil {
-				answer.reject(why)
-				return
-			}
-			answer.accept(result)
-			return
-		case cmd.Local.Subscription == "":
-			answer.accept(b.diagnose(ctx, device))
-			return
+		case l.Tree:
+			result, why = b.treeAnswer(device, cmd.Limit, cmd.Next)
+		case l.Subscription != "":
+			result = map[string]any{"kind": l.Subscription, "expires": l.Seconds}
+			why = b.subscribed(ctx, device, l.Subscription)
+		default:
+			result = b.diagnose(ctx, device)
 		}
-		if why := b.subscribeAsked(ctx, device, cmd.Local); why != nil {
+		if why != nil {
 			answer.reject(why)
 			return
 		}
-		answer.accept(map[string]any{"kind": cmd.Local.Subscription, "expires": cmd.Local.Seconds})
+		answer.accept(result)
 	})
 	if why != nil {
 		answer.reject(why)
 	}
 }
 
-// subscribeAsked makes a subscription as a command asks.
-func (b *Bridge) subscribeAsked(ctx context.Context, device gb28181.ID, l *mapping.Local) *mapping.Error {
+// wishSubscription takes over what a command wants of a subscription.
+func (b *Bridge) wishSubscription(device gb28181.ID, l *mapping.Local) *mapping.Error {
 	if d, known := b.fleet.Device(device); !known || !b.online(d) {
 		return mapping.Errorf(mapping.CodeUnavailable, "device %s is %s (%s); try again once its presence is online", device, d.Presence, d.Reason)
 	}
@@ -102,5 +124,5 @@ func (b *Bridge) subscribeAsked(ctx context.Context, device gb28181.ID, l *mappi
 		}
 	}
 	b.overrides.set(device, l.Subscription, l.Seconds)
-	return b.subscribed(ctx, device, l.Subscription)
+	return nil
 }

@@ -263,7 +263,7 @@ func (p *parser) escapedText(start int) (string, error) {
 	return "", p.unexpected("")
 }
 
-// unicodeEscape reads uXXXX.
+// unicodeEscape reads u and four hexadecimal digits.
 func (p *parser) unicodeEscape() (rune, bool) {
 	if p.i+5 > len(p.s) || p.s[p.i] != 'u' {
 		return 0, false
