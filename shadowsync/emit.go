@@ -1,6 +1,7 @@
 package shadowsync
 
 import (
+	"errors"
 	"strconv"
 	"time"
 )
@@ -76,7 +77,7 @@ func (s *Service) tell(j *job) {
 		result = "held"
 	case j.failure != nil:
 		result = "failed"
-		if len(j.dones) == 0 {
+		if len(j.dones) == 0 && !errors.Is(j.failure, ErrStopped) { // those are told together
 			s.log.Error("report lost", "thing", j.key.Thing, "shadow", j.key.Name, "err", j.failure)
 		}
 	case j.after != nil:

@@ -140,3 +140,40 @@ func TestReportsThatTheStoreCouldNotTakeAreLaidDownOnceThereIsRoom(t *testing.T)
 		}
 	}
 }
+
+func TestAStopGivesUpReportsThatWaitTooLongAndAnswersClients(t *testing.T) {
+	b := newService(t, t.TempDir(), nil)
+	slow := make(chan struct{})
+	b.Service.st = &failing{Store: b.st, broken: func(n int) bool { return n == 1 }, hold: func(int) { <-slow }}
+	b.drain = 0
+	b.start(t)
+	b.Report(Key{Thing: "first"}, map[string]any{"a": 1}, func(Document, error) {}) // keeps the store busy
+	const many = 5000
+	told := make(chan error, many)
+	for i := range many {
+		b.Report(Key{Thing: fmt.Sprint("t", i)}, map[string]any{"a": 1}, func(_ Document, err error) { told <- err })
+	}
+	answer := make(chan int, 1)
+	b.Handle(Request{Topic: base + "update", Payload: []byte(`{"state":{"desired":{"a":1}}}`), Reply: func(_ []byte, code int) { answer <- code }})
+	go func() { // the stop has begun once nothing is taken any more
+		for !errors.Is(b.queue.own(&job{flushed: make(chan struct{})}), ErrStopped) {
+			time.Sleep(time.Millisecond)
+		}
+		close(slow)
+	}()
+	b.stop()
+	given := 0
+	for range many {
+		if err := <-told; errors.Is(err, ErrStopped) {
+			given++
+		} else if err != nil && !errors.Is(err, store.ErrFull) { // with the first
+			t.Fatalf("told %v, want ErrStopped or nothing", err)
+		}
+	}
+	if given < many/2 {
+		t.Errorf("%d of %d reports were given up, want most of them", given, many)
+	}
+	if code := <-answer; code != 200 {
+		t.Errorf("the request of a client got %d, want 200", code)
+	}
+}

@@ -70,7 +70,7 @@ func (w *writer) heldStored() {
 // tellLost tells at the end what the store never took.
 func (w *writer) tellLost() {
 	w.held.timer.Stop()
-	if n := len(w.held.patches); n > 0 {
-		w.s.log.Error("reports lost: the store did not take them before the end", "shadows", n)
+	if n := len(w.held.patches) + w.lost; n > 0 {
+		w.s.log.Error("reports lost: the store did not take them before the end", "reports", n)
 	}
 }

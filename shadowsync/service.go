@@ -85,6 +85,7 @@ type Service struct {
 	observers []Observer
 	asked     chan *job     // requests for history
 	retry     time.Duration // of reports that the store could not take
+	drain     time.Duration // for reports that wait at the end
 
 	runOnce sync.Once
 }
@@ -95,7 +96,7 @@ func New(cfg Config, st *store.Store, pub Publisher, opts Options) (*Service, er
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, st: st, pub: pub, opts: opts, log: opts.Log, queue: newQueue(), rate: rate{limit: cfg.Rate}, asked: make(chan *job, maxAsked), retry: retryHeld}
+	s := &Service{cfg: cfg, st: st, pub: pub, opts: opts, log: opts.Log, queue: newQueue(), rate: rate{limit: cfg.Rate}, asked: make(chan *job, maxAsked), retry: retryHeld, drain: stopDrain}
 	s.cache = newCache(s.load)
 	var err error
 	if s.metrics, err = newMetrics(opts.Registerer, s.queue.depth, s.cache.bytes); err != nil {

@@ -39,10 +39,16 @@ type writer struct {
 	syncing *group          // on its way to the disk; nil: none
 	pending map[Key]*shadow // what the jobs of both made, not durable yet
 	held    held            // reports that were not stored
+	givesUp time.Time       // when reports that still wait at the end are given up; zero: it is not the end
+	lost    int             // reports given up
 	shadows int             // documents there are, with those of both; kept where they are limited
 }
 
-// run works until ctx has ended and nothing is left.
+// stopDrain is how long reports that wait at the end are still written; requests of clients
+// always are answered. What is given up is found out again after the next start.
+const stopDrain = 3 * time.Second
+
+// run works until ctx has ended and nothing is left, or is to be given up.
 func (w *writer) run(ctx context.Context) {
 	w.open = newGroup()
 	w.countShadows()
@@ -71,6 +77,7 @@ func (w *writer) run(ctx context.Context) {
 			w.settle(err)
 		case <-ended:
 			ended, ending = nil, true
+			w.givesUp = time.Now().Add(w.s.drain)
 			w.s.queue.close()
 		}
 	}
@@ -79,7 +86,14 @@ func (w *writer) run(ctx context.Context) {
 // fill applies waiting jobs to the open group; it returns false when there are none.
 func (w *writer) fill() bool {
 	taken := w.s.queue.take(min(32, maxGroupJobs-len(w.open.jobs)))
+	late := !w.givesUp.IsZero() && time.Now().After(w.givesUp)
 	for _, j := range taken {
+		if late && j.op == OpUpdate && !j.client {
+			w.lost++
+			j.failure = ErrStopped
+			w.emit <- []*job{j}
+			continue
+		}
 		for _, made := range j.makes {
 			if patch := made(); patch != nil {
 				j.patches = append(j.patches, patch)
