@@ -22,16 +22,31 @@ func keepHeap(ctx context.Context) error {
 	defer debug.SetMemoryLimit(given)
 	tick := time.NewTicker(heapInterval)
 	defer tick.Stop()
-	live := []gc.Sample{{Name: "/gc/heap/live:bytes"}}
 	for {
-		gc.Read(live)
-		debug.SetMemoryLimit(min(given, heapLimit(live[0].Value.Uint64())))
+		debug.SetMemoryLimit(min(given, memoryLimit()))
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
 	}
+}
+
+// memoryLimit is the bound as things are: the heap's, and all that the runtime has beside it. The
+// stacks of many connections would have the collector run without end if they counted for
+// the heap.
+func memoryLimit() int64 {
+	samples := []gc.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+	}
+	gc.Read(samples)
+	beside := int64(samples[1].Value.Uint64())
+	for _, ofHeap := range samples[2:] {
+		beside -= int64(ofHeap.Value.Uint64())
+	}
+	return heapLimit(samples[0].Value.Uint64()) + max(0, beside)
 }
 
 // heapLimit is what a heap may grow to with so many bytes alive: half as much again, and no
